@@ -1,0 +1,39 @@
+//! The data Stepcast exchanges, and nothing that acts on it.
+//!
+//! Everything here is a value with a meaning, a text form and a border check: no I/O, no clock, no
+//! async runtime. Read in this order:
+//!
+//! - [`ids`] and [`names`]: what things are called ([`RunId`], [`ChannelName`], …), checked once when parsed.
+//! - [`cursor`]: where a reader is ([`Cursor`] = epoch and offset).
+//! - [`topic`] and [`template`]: what a channel declares: topics, how each is kept, names with parameters.
+//! - [`message`] and [`event`]: what is published, and what triggers functions.
+//! - [`run`]: a run's status as the outside sees it.
+//! - [`claims`]: what a token permits.
+//! - [`error`]: one [`ErrorCode`] for every refusal, with HTTP status and retryability.
+//! - [`limits`] and [`paths`]: every bound and every route, each in one file.
+
+pub mod claims;
+pub mod cursor;
+pub mod error;
+pub mod event;
+pub mod ids;
+pub mod limits;
+pub mod message;
+pub mod names;
+pub mod paths;
+pub mod run;
+pub mod template;
+pub mod timestamp;
+pub mod topic;
+
+pub use claims::{ChannelGrant, Claims};
+pub use cursor::{Cursor, Epoch, Offset};
+pub use error::{ErrorBody, ErrorCode};
+pub use event::{Event, EventInput};
+pub use ids::{EventId, RunId};
+pub use message::{Message, Origin};
+pub use names::{ChannelName, EventName, FunctionId, NameError, StepId, TopicName};
+pub use run::{RunError, RunStatus, RunView};
+pub use template::ChannelTemplate;
+pub use timestamp::Timestamp;
+pub use topic::{ChannelSpec, Keep, TopicSpec};

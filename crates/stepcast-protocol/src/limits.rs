@@ -1,0 +1,68 @@
+//! Every bound of Stepcast, in one place. An error that refuses something names the bound it hit.
+
+use std::time::Duration;
+
+/// Bytes of a channel, topic, event, function or step name.
+pub const NAME_BYTES: usize = 256;
+/// Bytes of one parameter of a channel's name.
+pub const PARAMETER_BYTES: usize = 128;
+/// Bytes of a message's payload.
+pub const MESSAGE_BYTES: usize = 512 * 1024;
+/// Bytes of one event's data.
+pub const EVENT_BYTES: usize = 3 * 1024 * 1024;
+/// Events in one request.
+pub const EVENTS_PER_REQUEST: usize = 5_000;
+/// Bytes of one step's result.
+pub const MEMO_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of all results of one run.
+pub const RUN_STATE_BYTES: usize = 32 * 1024 * 1024;
+/// Steps of one run.
+pub const STEPS_PER_RUN: usize = 1_000;
+/// Runs that have their function in memory.
+pub const RUNS_IN_MEMORY: usize = 1_024;
+/// Runs of one function that execute at once.
+pub const CONCURRENCY_PER_FUNCTION: usize = 64;
+/// Crashes in a row, without a new committed step, after which a run fails.
+pub const CRASHES_WITHOUT_PROGRESS: u32 = 5;
+/// Bytes of a channel's messages that the store has not written yet.
+pub const UNWRITTEN_BYTES_PER_CHANNEL: usize = 256 * 1024;
+/// Bytes of all messages that the store has not written yet.
+pub const UNWRITTEN_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of one channel's tail that stay in memory once they are written.
+pub const TAIL_BYTES_PER_CHANNEL: usize = 1024 * 1024;
+/// Bytes of all tails in memory.
+pub const TAIL_BYTES: usize = 64 * 1024 * 1024;
+/// How long a message that is not durable waits for a group before it makes one.
+pub const WRITE_DELAY: Duration = Duration::from_millis(10);
+/// Batches in one transaction of the store.
+pub const GROUP_BATCHES: usize = 512;
+/// Bytes in one transaction of the store.
+pub const GROUP_BYTES: usize = 1024 * 1024;
+/// Rows of one read of the store.
+pub const PAGE_ROWS: usize = 1_000;
+/// Free disk space below which publishers get `no_space`.
+pub const FREE_DISK_BYTES: u64 = 64 * 1024 * 1024;
+/// How long `open` waits for the file's owner to go.
+pub const OWNER_WAIT: Duration = Duration::from_secs(10);
+/// How long a token allows a connection to be opened.
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
+/// How long a token for the browser's `EventSource`, which cannot refresh, may be asked to live.
+pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Topics one token may name.
+pub const TOPICS_PER_TOKEN: usize = 64;
+/// Subscriptions of one connection.
+pub const SUBSCRIPTIONS_PER_CONNECTION: usize = 256;
+/// Connections from one address.
+pub const CONNECTIONS_PER_ADDRESS: usize = 1_024;
+/// Bytes of a frame that a WebSocket client sends.
+pub const CLIENT_FRAME_BYTES: usize = 32 * 1024;
+/// How often a connection is pinged.
+pub const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How long a socket may take nothing before it is closed.
+pub const STALLED_SOCKET: Duration = Duration::from_secs(30);
+/// How long a user's idempotency key is remembered.
+pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a run stays in memory while it only waits.
+pub const PARK_AFTER: Duration = Duration::from_secs(60);
+/// How long one attempt of a step may take unless step or function say otherwise.
+pub const STEP_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);

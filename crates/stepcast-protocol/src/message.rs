@@ -1,0 +1,114 @@
+//! One item on a topic, and its form on the wire.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    cursor::Cursor,
+    ids::RunId,
+    names::{ChannelName, StepId, TopicName},
+    timestamp::Timestamp,
+};
+
+/// Who published a message, when a function did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// The run.
+    pub run: RunId,
+    /// The step; nothing when the function's body published.
+    pub step: Option<StepId>,
+    /// Which try of the step (or of the body) this was, from 1.
+    pub attempt: u32,
+}
+
+/// One published item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its place in the channel.
+    pub cursor: Cursor,
+    /// Its topic.
+    pub topic: TopicName,
+    /// Its payload: one JSON text, kept byte for byte.
+    pub payload: Bytes,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// Who published it; nothing when it came from outside a function.
+    pub origin: Option<Arc<Origin>>,
+}
+
+/// The environment that unmodified `inngest` clients expect in `env_id`; Stepcast has one.
+pub const ENVIRONMENT: &str = "00000000-0000-4000-b000-000000000000";
+
+impl Message {
+    /// The frame of kind `data` that both npm `inngest` and native readers understand.
+    ///
+    /// It contains nothing that belongs to one connection, so that one encoding serves every reader. Absent values are left
+    /// out, as `inngest` drops a frame with `null` in an optional field. A payload that is not JSON is sent as a string; no
+    /// publisher can cause that.
+    #[must_use]
+    pub fn to_wire(&self, channel: &ChannelName) -> Vec<u8> {
+        let origin = self.origin.as_deref();
+        let text = String::from_utf8_lossy(&self.payload);
+        let data: Box<RawValue> = RawValue::from_string(text.into_owned())
+            .or_else(|_| serde_json::value::to_raw_value(&String::from_utf8_lossy(&self.payload)))
+            .expect("a string can always be written as JSON");
+        let frame = DataFrame {
+            kind: "data",
+            data: &data,
+            created_at: self.created_at.to_string(),
+            channel,
+            env_id: ENVIRONMENT,
+            topic: &self.topic,
+            run_id: origin.map(|origin| origin.run),
+            step_id: origin.and_then(|origin| origin.step.as_ref()),
+            attempt: origin.map(|origin| origin.attempt),
+            id: self.cursor,
+        };
+        serde_json::to_vec(&frame)
+            .expect("a frame of strings and numbers can always be written as JSON")
+    }
+}
+
+#[derive(Serialize)]
+struct DataFrame<'a> {
+    kind: &'static str,
+    data: &'a RawValue,
+    created_at: String,
+    channel: &'a ChannelName,
+    env_id: &'static str,
+    topic: &'a TopicName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<RunId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step_id: Option<&'a StepId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    id: Cursor,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::{Epoch, Offset};
+
+    #[test]
+    fn the_frame_keeps_the_payload_and_leaves_absent_values_out() {
+        let message = Message {
+            cursor: Cursor::new(Epoch(7), Offset(3)),
+            topic: TopicName::parse("status").unwrap(),
+            payload: Bytes::from_static(br#"{"n":1.50}"#),
+            created_at: Timestamp::from_millis(0),
+            origin: None,
+        };
+        let channel = ChannelName::parse("pipeline:r1").unwrap();
+        let frame = String::from_utf8(message.to_wire(&channel)).unwrap();
+        assert_eq!(
+            frame,
+            r#"{"kind":"data","data":{"n":1.50},"created_at":"1970-01-01T00:00:00.000Z","channel":"pipeline:r1","#.to_owned()
+                + r#""env_id":"00000000-0000-4000-b000-000000000000","topic":"status","id":"7-3"}"#
+        );
+    }
+}

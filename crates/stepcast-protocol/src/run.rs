@@ -1,0 +1,114 @@
+//! A run as the outside sees it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    error::ErrorCode,
+    ids::{EventId, RunId},
+    names::FunctionId,
+};
+
+/// Where a run is in its life. `Completed`, `Failed` and `Cancelled` are final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunStatus {
+    /// Waits for its turn, for its time, or for its next attempt.
+    Queued,
+    /// Executes, or waits for something inside one of its steps.
+    Running,
+    /// Its function returned.
+    Completed,
+    /// Its function failed for good.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// Whether the run can never change again.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Queued | Self::Running => false,
+            Self::Completed | Self::Failed | Self::Cancelled => true,
+        }
+    }
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a step or a run failed, as it is stored and shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunError {
+    /// The code's name; `function_failed` for what user code returned.
+    pub code: String,
+    /// The sentence.
+    pub message: String,
+    /// What lies behind it, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+}
+
+impl RunError {
+    /// An error of the engine's own.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl ToString) -> Self {
+        Self {
+            code: code.as_str().to_owned(),
+            message: message.to_string(),
+            causes: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+/// One run, as `GET /v1/runs/{id}` shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunView {
+    /// Its id.
+    pub run_id: RunId,
+    /// Its function.
+    pub function_id: FunctionId,
+    /// What started it.
+    pub event_id: EventId,
+    /// Where it is.
+    pub status: RunStatus,
+    /// Which attempt of the function's body this is, from 1.
+    pub attempt: u32,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339; nothing while it is queued for the first time.
+    pub run_started_at: Option<String>,
+    /// RFC 3339; nothing while it goes on.
+    pub ended_at: Option<String>,
+    /// What the function returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Box<RawValue>>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<RunError>,
+}
