@@ -1,0 +1,228 @@
+//! What can be changed, and what can come of it. A [`Batch`] is one atomic change of the domain.
+
+use std::sync::Arc;
+
+use stepcast_protocol::{
+    ChannelName, Cursor, ErrorCode, Event, EventId, Message, RunId, StepId, Timestamp,
+};
+
+use super::rows::{EventWait, RunRow, StepRow, Timer};
+
+/// One atomic change: all of its writes happen, or none.
+///
+/// Conditions (`fence`, `expect`) are read before anything of the batch is written; one that does not hold refuses this batch and
+/// no other.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// The lease under which a run's worker writes.
+    pub fence: Option<Fence>,
+    /// What must hold.
+    pub expect: Vec<Expect>,
+    /// What is written, in this order.
+    pub writes: Vec<Write>,
+    /// Whether somebody waits for it.
+    pub urgency: Urgency,
+}
+
+/// When a batch is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Urgency {
+    /// With the next group, which starts at once.
+    #[default]
+    Now,
+    /// With the next group that somebody else makes, or after [`stepcast_protocol::limits::WRITE_DELAY`].
+    Soon,
+}
+
+/// Holds while the run is leased under this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence {
+    /// The run.
+    pub run: RunId,
+    /// The lease's number.
+    pub lease: u32,
+}
+
+/// A condition on what is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// No event has this id, and none of the same name has the same sender's key that is still remembered at `at`.
+    EventIsNew(Box<Event>, Timestamp),
+    /// The run exists and has not ended.
+    RunIsOpen(RunId),
+    /// The idempotency key is unused on this channel, or no longer remembered at the given time.
+    PublishKeyIsFree(ChannelName, String, Timestamp),
+}
+
+/// One change.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// A new event. Gets the next place in the order of events.
+    Event(Arc<Event>),
+    /// The sender's key of an event, remembered until the given time.
+    EventKey(Arc<Event>, Timestamp),
+    /// A run's row, new or replaced as a whole.
+    Run(Box<RunRow>),
+    /// A step's row, new or replaced as a whole.
+    Step(Box<StepRow>),
+    /// A new timer.
+    Timer(Timer),
+    /// A timer that is no longer needed; absent ones are fine.
+    ClearTimer(Timer),
+    /// A step that waits for an event. Its `after` is set by the store: the place of the newest event at this commit.
+    EventWait(Box<EventWait>),
+    /// A wait that is over; absent ones are fine.
+    ClearEventWait(RunId, StepId),
+    /// A message in a channel's log. Raises the channel's head.
+    Message(ChannelName, Arc<Message>),
+    /// The last pair a channel gave out, also for holes and `live` messages. Never lowers the head.
+    Head(ChannelName, Cursor),
+    /// A publisher's idempotency key, remembered until the given time.
+    PublishKey {
+        /// The channel.
+        channel: ChannelName,
+        /// The key.
+        key: String,
+        /// The message it stands for.
+        cursor: Cursor,
+        /// Until when it is remembered.
+        until: Timestamp,
+    },
+    /// Every leased run goes back to the queue, due at the given time. `Crashed` counts against it, `Released` does not.
+    VoidLeases(Void, Timestamp),
+    /// A setting of the installation.
+    Setting(&'static str, Vec<u8>),
+}
+
+/// Why leases end all at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Void {
+    /// Their worker died.
+    Crashed,
+    /// Their worker was shut down.
+    Released,
+}
+
+impl Write {
+    /// About how many bytes this adds to a transaction.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        const ROW: usize = 128;
+        ROW + match self {
+            Self::Event(event) => event.data.len(),
+            Self::Run(run) => run.outcome.as_ref().map_or(0, |outcome| outcome.bytes()),
+            Self::Step(step) => step.state.bytes(),
+            Self::Message(_, message) => message.payload.len(),
+            Self::Setting(_, value) => value.len(),
+            Self::EventKey(..)
+            | Self::Timer(_)
+            | Self::ClearTimer(_)
+            | Self::EventWait(_)
+            | Self::ClearEventWait(..)
+            | Self::Head(..)
+            | Self::PublishKey { .. }
+            | Self::VoidLeases(..) => 0,
+        }
+    }
+}
+
+impl Batch {
+    /// A batch without conditions.
+    #[must_use]
+    pub fn of(writes: Vec<Write>) -> Self {
+        Self {
+            writes,
+            ..Self::default()
+        }
+    }
+
+    /// About how many bytes it adds to a transaction.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.writes.iter().map(Write::bytes).sum()
+    }
+}
+
+/// Proof that a batch is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed(());
+
+impl Committed {
+    /// For the store alone: says that a batch is on disk.
+    pub(crate) const fn new() -> Self {
+        Self(())
+    }
+}
+
+/// A condition that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Another lease holds the run, or none.
+    #[error("run {run} is no longer held by lease {lease}; another execution of it has taken over")]
+    LeaseLost {
+        /// The run.
+        run: RunId,
+        /// The lease that is over.
+        lease: u32,
+    },
+    /// The event is known already.
+    #[error("event {0} was accepted before")]
+    EventKnown(EventId),
+    /// The run has ended.
+    #[error("run {0} has ended")]
+    RunEnded(RunId),
+    /// There is no such run.
+    #[error("run {0} does not exist")]
+    RunUnknown(RunId),
+    /// The idempotency key was used; this is the message it stands for.
+    #[error("the idempotency key was used for message {0}")]
+    KeyUsed(Cursor),
+}
+
+impl Refusal {
+    /// The code this refusal has on the wire.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::LeaseLost { .. } => ErrorCode::LeaseLost,
+            Self::EventKnown(_) => ErrorCode::BadEvent,
+            Self::RunEnded(_) => ErrorCode::RunEnded,
+            Self::RunUnknown(_) => ErrorCode::UnknownRun,
+            Self::KeyUsed(_) => ErrorCode::BadRequest,
+        }
+    }
+}
+
+/// Why a batch was not committed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// A condition did not hold; nothing was written.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The disk is full, or nearly so; nothing was written.
+    #[error("no space left for the database: {0}")]
+    NoSpace(String),
+    /// The database refused this batch; nothing was written.
+    #[error("the database refused a batch: {0}")]
+    Rejected(String),
+    /// The disk failed in the middle: it may be written or not. [`super::Store::reopen`] tells.
+    #[error("the disk failed while a batch was committed, its outcome is unknown: {0}")]
+    OutcomeUnknown(String),
+    /// The store was closed before the batch was committed; nothing was written.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl CommitError {
+    /// The code this error has on the wire.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::NoSpace(_) => ErrorCode::NoSpace,
+            Self::Rejected(_) => ErrorCode::Internal,
+            Self::OutcomeUnknown(_) => ErrorCode::OutcomeUnknown,
+            Self::Closed => ErrorCode::Closing,
+        }
+    }
+}

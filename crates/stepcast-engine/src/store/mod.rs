@@ -1,0 +1,196 @@
+//! The store: the only truth.
+//!
+//! Owns what is on disk and the order in which it got there. Never numbers messages, never decides what a run does next,
+//! never calls user code. The hub and the runs call it; it calls nobody but the completions it was given.
+//!
+//! [`Store`] is the contract that every backend keeps and that [`conformance`] checks; [`sqlite`] is the first one.
+//! [`batch`] says what can be changed, [`rows`] what can be read.
+
+pub mod batch;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod rows;
+pub mod sqlite;
+
+use std::{future::Future, path::PathBuf, pin::Pin};
+
+use stepcast_protocol::{ChannelName, Epoch, ErrorCode, EventId, EventName, RunId};
+
+pub use self::{
+    batch::{Batch, CommitError, Committed, Expect, Fence, Refusal, Urgency, Write},
+    rows::{
+        ChannelRow, EventWait, MessageQuery, Outcome, Parent, Phase, RunQuery, RunRow, StepRow,
+        StepState, StoredEvent, StoredRun, Timer, Verb,
+    },
+};
+
+/// A future that a store answers with.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What is called once when a batch's fate is known.
+///
+/// Completions are called one at a time and in the order in which the batches were submitted, whatever their outcome. They run on
+/// the store's own thread: they must be short, must not block, and may submit further batches.
+pub type OnCommit = Box<dyn FnOnce(Result<Committed, CommitError>) + Send>;
+
+/// Where truth is kept.
+///
+/// Writes are batches. [`Store::submit`] takes its place in the queue when it is called, not when somebody waits; batches are
+/// committed in that order, so what a crash takes is always a suffix of them. Reads see everything whose completion was called.
+pub trait Store: Send + Sync + 'static {
+    /// This life of the store's owner: greater than every one before, committed before anything was served.
+    fn epoch(&self) -> Epoch;
+
+    /// Puts a batch into the queue. Never blocks; whoever fills the queue bounds it (the hub by bytes, a run by having one
+    /// batch in flight).
+    fn submit(&self, batch: Batch, done: OnCommit);
+
+    /// What is known of a channel; nothing when it has never been written.
+    fn channel(
+        &self,
+        name: ChannelName,
+    ) -> BoxFuture<'static, Result<Option<ChannelRow>, StoreError>>;
+
+    /// Where the offsets of a channel without a row begin.
+    fn offset_floor(&self) -> BoxFuture<'static, Result<u64, StoreError>>;
+
+    /// A page of messages in channel order.
+    fn messages(
+        &self,
+        query: MessageQuery,
+    ) -> BoxFuture<'static, Result<Vec<stepcast_protocol::Message>, StoreError>>;
+
+    /// A run with its steps and its event.
+    fn run(&self, id: RunId) -> BoxFuture<'static, Result<Option<StoredRun>, StoreError>>;
+
+    /// A run without its steps.
+    fn run_row(&self, id: RunId) -> BoxFuture<'static, Result<Option<RunRow>, StoreError>>;
+
+    /// A page of runs.
+    fn runs(&self, query: RunQuery) -> BoxFuture<'static, Result<Vec<RunRow>, StoreError>>;
+
+    /// An event by the engine's id.
+    fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<StoredEvent>, StoreError>>;
+
+    /// The events of one name after a place in the order of commits, oldest first, at most `limit`.
+    fn events_after(
+        &self,
+        name: EventName,
+        seq: u64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<StoredEvent>, StoreError>>;
+
+    /// Timers in order, after the given one, at most `limit`.
+    fn timers(
+        &self,
+        after: Option<Timer>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Timer>, StoreError>>;
+
+    /// Open waits for events, in the order of their (run, step), after the given one, at most `limit`.
+    fn event_waits(
+        &self,
+        after: Option<(RunId, stepcast_protocol::StepId)>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<EventWait>, StoreError>>;
+
+    /// A setting of the installation, e.g. the tokens' secret.
+    fn setting(&self, key: &'static str)
+    -> BoxFuture<'static, Result<Option<Vec<u8>>, StoreError>>;
+
+    /// Copies everything into a new file while the store goes on.
+    fn backup(&self, file: PathBuf) -> BoxFuture<'static, Result<(), StoreError>>;
+
+    /// After an [`CommitError::OutcomeUnknown`]: reads the state from disk again, in a new epoch.
+    fn reopen(&self) -> BoxFuture<'static, Result<Epoch, StoreError>>;
+
+    /// Commits what waits, marks the epoch as closed cleanly and lets go of the files. Later calls get `closed`.
+    fn close(&self) -> BoxFuture<'static, Result<(), StoreError>>;
+}
+
+/// Sugar over [`Store`].
+pub trait StoreExt: Store {
+    /// Submits a batch and waits for its fate. The batch takes its place in the queue at the call, not at the first poll.
+    fn commit(&self, batch: Batch) -> BoxFuture<'static, Result<Committed, CommitError>> {
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        self.submit(
+            batch,
+            Box::new(move |result| {
+                // Nobody may be waiting any more; the batch has its fate all the same.
+                drop(done.send(result));
+            }),
+        );
+        Box::pin(async move { outcome.await.unwrap_or(Err(CommitError::Closed)) })
+    }
+}
+
+impl<S: Store + ?Sized> StoreExt for S {}
+
+/// Why a store cannot be opened, read or copied.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Another process owns the file.
+    #[error("database `{file}` is in use by process {pid}; stop it or give another file")]
+    InUse {
+        /// The file.
+        file: String,
+        /// The owner's process id, or `unknown`.
+        pid: String,
+    },
+    /// A file of some other program.
+    #[error("file `{file}` is not a Stepcast database ({found}); give another file")]
+    ForeignFile {
+        /// The file.
+        file: String,
+        /// What was found instead.
+        found: String,
+    },
+    /// A file of a newer version.
+    #[error(
+        "database `{file}` has schema version {found}, this program knows up to {known}; use a newer Stepcast"
+    )]
+    NewerFile {
+        /// The file.
+        file: String,
+        /// Its version.
+        found: u32,
+        /// The newest version this program knows.
+        known: u32,
+    },
+    /// The disk is full, or nearly so.
+    #[error("no space: {free} bytes are free where `{file}` is, at least {needed} are needed")]
+    NoSpace {
+        /// The file.
+        file: String,
+        /// Free bytes.
+        free: u64,
+        /// The bound.
+        needed: u64,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// What the operating system or the database said.
+    #[error("{doing}: {cause}")]
+    Backend {
+        /// What was being done.
+        doing: String,
+        /// The error's text.
+        cause: String,
+    },
+}
+
+impl StoreError {
+    /// The code this error has on the wire.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::InUse { .. } => ErrorCode::InUse,
+            Self::ForeignFile { .. } => ErrorCode::ForeignFile,
+            Self::NewerFile { .. } => ErrorCode::NewerFile,
+            Self::NoSpace { .. } => ErrorCode::NoSpace,
+            Self::Closed => ErrorCode::Closing,
+            Self::Backend { .. } => ErrorCode::Internal,
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! What can be read: rows of the domain. How a backend lays them out is its own affair.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use stepcast_protocol::{
+    ChannelName, Cursor, Event, EventId, EventName, FunctionId, RunError, RunId, RunStatus, StepId,
+    Timestamp, TopicName,
+};
+
+/// A channel as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelRow {
+    /// The last pair given out.
+    pub head: Cursor,
+    /// Per topic, up to where messages have been trimmed.
+    pub trimmed: Vec<(TopicName, Cursor)>,
+}
+
+/// Which messages to read.
+#[derive(Debug, Clone)]
+pub struct MessageQuery {
+    /// The channel.
+    pub channel: ChannelName,
+    /// Only later ones.
+    pub after: Cursor,
+    /// Only up to and with this one.
+    pub up_to: Cursor,
+    /// Only of these topics; all when absent.
+    pub topics: Option<Arc<[TopicName]>>,
+    /// At most so many, capped at [`stepcast_protocol::limits::PAGE_ROWS`].
+    pub limit: usize,
+}
+
+/// Where a run is in its life. The numbers are persisted: keep them stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Phase {
+    /// Waits for its turn, its time or its next attempt.
+    Queued = 0,
+    /// Held by a worker under its lease.
+    Leased = 1,
+    /// Has given its lease back while all it awaits is recorded.
+    Parked = 2,
+    /// Ended: the function returned.
+    Completed = 3,
+    /// Ended: the function failed for good.
+    Failed = 4,
+    /// Ended: cancelled.
+    Cancelled = 5,
+}
+
+impl Phase {
+    /// Every phase.
+    pub const ALL: [Self; 6] = [
+        Self::Queued,
+        Self::Leased,
+        Self::Parked,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The phase of a persisted number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| *phase as u8 == number)
+    }
+
+    /// What the outside sees.
+    #[must_use]
+    pub fn status(self) -> RunStatus {
+        match self {
+            Self::Queued => RunStatus::Queued,
+            Self::Leased | Self::Parked => RunStatus::Running,
+            Self::Completed => RunStatus::Completed,
+            Self::Failed => RunStatus::Failed,
+            Self::Cancelled => RunStatus::Cancelled,
+        }
+    }
+
+    /// Whether the run can never change again.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        self.status().is_final()
+    }
+}
+
+/// How a step or a run ended: a JSON text, or an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// What it returned.
+    Ok(Bytes),
+    /// Why it failed for good.
+    Err(RunError),
+}
+
+impl Outcome {
+    /// About how many bytes it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Ok(json) => json.len(),
+            Self::Err(error) => {
+                error.message.len() + error.causes.iter().map(String::len).sum::<usize>() + 32
+            }
+        }
+    }
+}
+
+/// The step of another run that waits for this run's end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent {
+    /// The waiting run.
+    pub run: RunId,
+    /// Its step.
+    pub step: StepId,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRow {
+    /// Its id.
+    pub id: RunId,
+    /// Its function.
+    pub function: FunctionId,
+    /// What started it.
+    pub event: EventId,
+    /// Where it is.
+    pub phase: Phase,
+    /// The number of the last lease that was given; 0 before the first.
+    pub lease: u32,
+    /// Which attempt of the body this is, from 1.
+    pub attempt: u32,
+    /// Crashes in a row without a new committed step.
+    pub crashes: u32,
+    /// When it may go on, while it is queued.
+    pub due_at: Timestamp,
+    /// When its event was accepted.
+    pub created_at: Timestamp,
+    /// When it was leased for the first time.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended; while it is queued for another attempt, the error of the last one.
+    pub outcome: Option<Outcome>,
+    /// Who waits for it.
+    pub parent: Option<Parent>,
+}
+
+/// What a step does. The numbers are persisted: keep them stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Verb {
+    /// Runs user code.
+    Run = 0,
+    /// Publishes a durable message.
+    Publish = 1,
+    /// Sleeps for a time, or until one.
+    Sleep = 2,
+    /// Waits for an event.
+    WaitForEvent = 3,
+    /// Runs another function and waits for its end.
+    Invoke = 4,
+    /// Sends events.
+    SendEvent = 5,
+}
+
+impl Verb {
+    /// Every verb.
+    pub const ALL: [Self; 6] = [
+        Self::Run,
+        Self::Publish,
+        Self::Sleep,
+        Self::WaitForEvent,
+        Self::Invoke,
+        Self::SendEvent,
+    ];
+
+    /// The verb of a persisted number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|verb| *verb as u8 == number)
+    }
+
+    /// As users write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Publish => "publish",
+            Self::Sleep => "sleep",
+            Self::WaitForEvent => "wait_for_event",
+            Self::Invoke => "invoke",
+            Self::SendEvent => "send_event",
+        }
+    }
+}
+
+/// One step of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepRow {
+    /// Its run.
+    pub run: RunId,
+    /// Its id.
+    pub step: StepId,
+    /// What it does.
+    pub verb: Verb,
+    /// What it does it to: `channel/topic` of a publish, the event of a wait, the function of an invoke. Empty otherwise.
+    pub target: String,
+    /// How many attempts are used up, burnt ones included.
+    pub attempts: u32,
+    /// Where it is.
+    pub state: StepState,
+}
+
+/// Where a step is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepState {
+    /// Its last attempt failed or was abandoned; it may be tried again.
+    Open {
+        /// Not before.
+        next_at: Timestamp,
+        /// How the last attempt failed; nothing when it was abandoned.
+        error: Option<RunError>,
+    },
+    /// Its wait is recorded.
+    Waiting {
+        /// The time at which the wait ends by itself.
+        until: Option<Timestamp>,
+    },
+    /// It has ended. `seq` is its place in the order in which the run's steps ended.
+    Done {
+        /// Its place.
+        seq: u64,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+impl StepState {
+    /// About how many bytes it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Open { .. } | Self::Waiting { .. } => 32,
+            Self::Done { outcome, .. } => outcome.bytes(),
+        }
+    }
+}
+
+/// An event with its place in the order in which events were committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its place, from 1.
+    pub seq: u64,
+    /// The event.
+    pub event: Arc<Event>,
+}
+
+/// A run with all that its execution needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRun {
+    /// The run.
+    pub row: RunRow,
+    /// Its steps, in the order of their ids.
+    pub steps: Vec<StepRow>,
+    /// What started it.
+    pub event: Arc<Event>,
+}
+
+/// Something that happens to a run at a time. Ordered by time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timer {
+    /// When.
+    pub at: Timestamp,
+    /// The run.
+    pub run: RunId,
+    /// The step it is for; nothing when it is for the run itself.
+    pub step: Option<StepId>,
+}
+
+/// A step that waits for an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventWait {
+    /// The waiting run.
+    pub run: RunId,
+    /// Its step.
+    pub step: StepId,
+    /// The event's name.
+    pub event: EventName,
+    /// What its data must contain.
+    pub matching: Vec<Matching>,
+    /// Only events with a later place count. Set by the store when the wait is committed.
+    pub after: u64,
+}
+
+/// One field that an event's data must have, e.g. `job` = `"j1"`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matching {
+    /// The field, with `.` between levels.
+    pub field: String,
+    /// The value it must equal.
+    pub value: serde_json::Value,
+}
+
+/// Which runs to read.
+#[derive(Debug, Clone)]
+pub enum RunQuery {
+    /// Queued ones that are due at the given time, oldest due first.
+    Due(Timestamp, usize),
+    /// Those that an event started, oldest first.
+    OfEvent(EventId, usize),
+    /// Newest first, older than the given one, at most so many.
+    Newest(Option<RunId>, usize),
+    /// Those that have ended while the step that invoked them still waits, oldest first.
+    EndedChildren(usize),
+}
