@@ -1,0 +1,181 @@
+//! Which channels are in memory. A channel is there once or not at all: loading is shared, and one leaves only when nobody holds it,
+//! nothing of it waits to be written and its last number is stored.
+
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher,
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use stepcast_protocol::{ChannelName, Cursor, Offset, Timestamp, limits};
+use tokio::sync::OnceCell;
+
+use super::channel::Channel;
+use crate::store::{Batch, Store, StoreError, StoreExt, Urgency, Write};
+
+/// How long a channel that nobody uses stays in memory.
+const IDLE: Duration = Duration::from_secs(30);
+/// How many channels may be in memory before idle ones leave at once.
+const CHANNELS: usize = 20_000;
+const SHARDS: usize = 64;
+
+type Shard = HashMap<ChannelName, Arc<OnceCell<Arc<Channel>>>>;
+
+pub(super) struct Directory {
+    hasher: RandomState,
+    shards: Vec<Mutex<Shard>>,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self {
+            hasher: RandomState::new(),
+            shards,
+        }
+    }
+}
+
+impl Directory {
+    fn shard(&self, name: &ChannelName) -> &Mutex<Shard> {
+        let hash = self.hasher.hash_one(name);
+        &self.shards[usize::try_from(hash % SHARDS as u64).expect("the number of shards fits")]
+    }
+
+    pub(super) async fn get(
+        &self,
+        name: &ChannelName,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<Arc<Channel>, StoreError> {
+        let cell = {
+            let mut shard = self.shard(name).lock();
+            match shard.get(name) {
+                Some(cell) => Arc::clone(cell),
+                None => Arc::clone(shard.entry(name.clone()).or_default()),
+            }
+        };
+        if let Some(channel) = cell.get() {
+            return Ok(Arc::clone(channel));
+        }
+        let load = async {
+            let head = stored_head(name, store).await?;
+            Ok(Arc::new(Channel::new(
+                name.clone(),
+                store.epoch(),
+                head,
+                now,
+            )))
+        };
+        cell.get_or_try_init(|| load).await.map(Arc::clone)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// Channels in memory, without those that are being loaded.
+    fn loaded(&self) -> Vec<Arc<Channel>> {
+        let of_shard = |shard: &Mutex<Shard>| -> Vec<_> {
+            shard
+                .lock()
+                .values()
+                .filter_map(|cell| cell.get().map(Arc::clone))
+                .collect()
+        };
+        self.shards.iter().flat_map(of_shard).collect()
+    }
+
+    pub(super) fn sweep(&self, store: &dyn Store, now: Timestamp) {
+        let crowded = self.len() > CHANNELS;
+        let mut bytes = 0;
+        for shard in &self.shards {
+            shard.lock().retain(|_, cell| match cell.get() {
+                None => Arc::strong_count(cell) > 1,
+                Some(channel) => {
+                    // With the shard locked nobody can come to hold it who does not hold it now.
+                    let held = Arc::strong_count(cell) > 1 || Arc::strong_count(channel) > 1;
+                    let mut state = channel.state();
+                    bytes += state.log.tail_bytes();
+                    let idle = crowded || now.since(state.used_at) >= IDLE;
+                    if held || !idle || state.is_watched() || !state.log.is_settled() {
+                        return true;
+                    }
+                    if let Some(head) = state.log.head_to_store() {
+                        // It leaves at a later sweep, when its number is safe.
+                        store_head(channel, head, store);
+                        return true;
+                    }
+                    bytes -= state.log.tail_bytes();
+                    state.log.trim(0);
+                    false
+                }
+            });
+        }
+        if bytes > limits::TAIL_BYTES {
+            self.loaded().iter().for_each(|channel| {
+                channel
+                    .state()
+                    .log
+                    .trim(limits::TAIL_BYTES_PER_CHANNEL / 16)
+            });
+        }
+    }
+
+    pub(super) async fn store_heads(&self, store: &dyn Store) {
+        let heads: Vec<_> = self
+            .loaded()
+            .iter()
+            .filter_map(|channel| {
+                channel
+                    .state()
+                    .log
+                    .head_to_store()
+                    .map(|head| Write::Head(channel.name().clone(), head))
+            })
+            .collect();
+        for heads in heads.chunks(limits::PAGE_ROWS) {
+            if let Err(error) = store.commit(Batch::of(heads.to_vec())).await {
+                tracing::warn!(%error, "channel heads could not be stored; readers may be told of a gap");
+            }
+        }
+    }
+
+    pub(super) async fn restart(&self, store: &dyn Store) -> Result<(), StoreError> {
+        for channel in self.loaded() {
+            let head = stored_head(channel.name(), store).await?;
+            channel.restart(store.epoch(), head);
+        }
+        Ok(())
+    }
+}
+
+async fn stored_head(name: &ChannelName, store: &dyn Store) -> Result<Cursor, StoreError> {
+    match store.channel(name.clone()).await? {
+        Some(row) => Ok(row.head),
+        None => Ok(Cursor {
+            offset: Offset(store.offset_floor().await?),
+            ..Cursor::START
+        }),
+    }
+}
+
+fn store_head(channel: &Arc<Channel>, head: Cursor, store: &dyn Store) {
+    let write = Write::Head(channel.name().clone(), head);
+    let batch = Batch {
+        writes: vec![write],
+        urgency: Urgency::Soon,
+        ..Batch::default()
+    };
+    let channel = Arc::clone(channel);
+    store.submit(
+        batch,
+        Box::new(move |result| {
+            if result.is_ok() {
+                channel.state().log.on_head_stored(head);
+            }
+        }),
+    );
+}

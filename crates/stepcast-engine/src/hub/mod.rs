@@ -1,0 +1,108 @@
+//! The hub: who numbers messages, and who hears of them.
+//!
+//! Owns the channels that are in memory. Numbers every message, puts it on its channel's tail and its batch into the store's queue,
+//! both under the channel's lock, so that the order on disk is the order of the numbers. Knows no sockets and no runs: readers are
+//! cursors into [`Channel`]s, and are told by a [`Watch`] that there is more.
+
+mod channel;
+mod directory;
+mod log;
+mod publish;
+mod subscription;
+
+pub use self::{
+    channel::{Channel, Watch, WatchGuard},
+    log::{Posted, Slice},
+    publish::{Draft, Outgoing, PublishError},
+    subscription::{ReadError, Subscription, TopicFilter},
+};
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use stepcast_protocol::ChannelName;
+
+use self::directory::Directory;
+use crate::{
+    clock::Clock,
+    store::{Store, StoreError},
+};
+
+/// All channels of a process. A cheap handle.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    channels: Directory,
+    /// Bytes of messages that were accepted and have no fate in the store yet.
+    unwritten: AtomicUsize,
+    /// Set while the store refuses for want of space: publishers then wait for their commit instead of being believed at once.
+    no_space: AtomicBool,
+}
+
+impl Hub {
+    /// A hub over a store. One hub owns a store's channels.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
+        let channels = Directory::default();
+        Self(Arc::new(Inner {
+            store,
+            clock,
+            channels,
+            unwritten: AtomicUsize::new(0),
+            no_space: AtomicBool::new(false),
+        }))
+    }
+
+    /// The channel of that name, read from the store if it is not in memory. It stays in memory as long as somebody holds it.
+    /// A channel that was never written is as good as any other and gets no row.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub async fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, StoreError> {
+        self.0
+            .channels
+            .get(name, &*self.0.store, self.0.clock.now())
+            .await
+    }
+
+    /// Lets go of channels that nobody has used for a while, and of old messages in memory. Called once in a while.
+    pub fn sweep(&self) {
+        self.0.channels.sweep(&*self.0.store, self.0.clock.now());
+    }
+
+    /// How many channels are in memory.
+    #[must_use]
+    pub fn channels_in_memory(&self) -> usize {
+        self.0.channels.len()
+    }
+
+    /// Forgets every number and message that the store may not have: after the store was reopened in a new epoch.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub async fn restart(&self) -> Result<(), StoreError> {
+        self.0.no_space.store(false, Ordering::Relaxed);
+        self.0.channels.restart(&*self.0.store).await
+    }
+
+    /// Stores the last number of every channel; before a clean end.
+    pub async fn store_heads(&self) {
+        self.0.channels.store_heads(&*self.0.store).await;
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("channels", &self.0.channels.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,313 @@
+//! How messages get their numbers: believed at once, or with the commit that makes them true.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use bytes::Bytes;
+use parking_lot::MutexGuard;
+use stepcast_protocol::{Cursor, ErrorCode, Message, Origin, Timestamp, TopicName, limits};
+
+use super::{
+    Hub, Inner,
+    channel::{Channel, State},
+};
+use crate::store::{Batch, CommitError, Committed, Urgency, Write};
+
+/// A message without a number.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Its topic.
+    pub topic: TopicName,
+    /// Its payload, one JSON text.
+    pub payload: Bytes,
+    /// Who publishes it.
+    pub origin: Option<Arc<Origin>>,
+    /// Whether it is written to the store (every topic that is not `live`).
+    pub stored: bool,
+}
+
+/// A draft and the channel it is for.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The channel.
+    pub channel: Arc<Channel>,
+    /// The draft.
+    pub draft: Draft,
+}
+
+/// Why a message was not published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// Too much waits to be written.
+    #[error(
+        "{waiting} bytes of {of} wait to be written, at most {limit} may; try again in a moment"
+    )]
+    Overloaded {
+        /// Whose.
+        of: String,
+        /// How much waits.
+        waiting: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// The store refused.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl PublishError {
+    /// The code this error has on the wire.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Overloaded { .. } => ErrorCode::Overloaded,
+            Self::Commit(error) => error.code(),
+        }
+    }
+}
+
+impl Hub {
+    /// Publishes a message that readers see at once and the store gets within [`limits::WRITE_DELAY`]. A crash may lose it.
+    ///
+    /// # Errors
+    /// [`PublishError::Overloaded`] when too much of the channel or of the process waits to be written (see [`Self::publish`]), and
+    /// what the store says while the disk is full.
+    pub async fn try_publish(
+        &self,
+        channel: &Arc<Channel>,
+        draft: Draft,
+    ) -> Result<Cursor, PublishError> {
+        if self.0.no_space.load(Ordering::Relaxed) && draft.stored {
+            return Ok(self
+                .publish_durable(
+                    Outgoing {
+                        channel: Arc::clone(channel),
+                        draft,
+                    },
+                    Batch::default(),
+                )
+                .await?);
+        }
+        self.0.has_room(channel)?;
+        Ok(Inner::post(&self.0, channel, draft))
+    }
+
+    /// The same, but waits for room instead of refusing.
+    ///
+    /// # Errors
+    /// What the store says while the disk is full.
+    pub async fn publish(
+        &self,
+        channel: &Arc<Channel>,
+        draft: Draft,
+    ) -> Result<Cursor, PublishError> {
+        loop {
+            let written = channel.written.notified();
+            tokio::pin!(written);
+            written.as_mut().enable();
+            match self.try_publish(channel, draft.clone()).await {
+                // Others' bytes may be what is too much, so this looks again after a while whatever the channel says.
+                Err(PublishError::Overloaded { .. }) => {
+                    drop(tokio::time::timeout(limits::WRITE_DELAY, written).await);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Publishes a message that readers see after its commit. `batch` is committed with it.
+    ///
+    /// # Errors
+    /// [`CommitError`]; then nothing was published.
+    pub async fn publish_durable(
+        &self,
+        outgoing: Outgoing,
+        batch: Batch,
+    ) -> Result<Cursor, CommitError> {
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        self.commit(
+            batch,
+            vec![outgoing],
+            |_, _| {},
+            |result| drop(done.send(result)),
+        );
+        let cursors = outcome.await.unwrap_or(Err(CommitError::Closed))?;
+        Ok(*cursors
+            .first()
+            .expect("one message was given, so one cursor comes back"))
+    }
+
+    /// Commits a batch together with messages. Takes its place in the store's queue at the call. Readers see the messages after the
+    /// commit; when it fails, their numbers stay unused. `numbered` may add to the batch what depends on the numbers. `done` is a
+    /// completion of the store and keeps its rules.
+    pub fn commit(
+        &self,
+        mut batch: Batch,
+        outgoing: Vec<Outgoing>,
+        numbered: impl FnOnce(&mut Batch, &[Cursor]),
+        done: impl FnOnce(Result<Vec<Cursor>, CommitError>) + Send + 'static,
+    ) {
+        let now = self.0.clock.now();
+        let channels = locking_order(&outgoing);
+        let mut states: Vec<MutexGuard<'_, State>> =
+            channels.iter().map(|channel| channel.state()).collect();
+        let mut cursors = Vec::with_capacity(outgoing.len());
+        let mut settled = Vec::with_capacity(outgoing.len());
+        for Outgoing { channel, draft } in outgoing {
+            let index = channels
+                .iter()
+                .position(|other| Arc::ptr_eq(other, &channel));
+            let state = &mut states[index.expect("every channel is in the locking order")];
+            let stored = draft.stored;
+            let message = number(state, draft, now);
+            state.log.append(Arc::clone(&message), true, stored);
+            cursors.push(message.cursor);
+            if stored {
+                self.0
+                    .unwritten
+                    .fetch_add(message.payload.len(), Ordering::Relaxed);
+                batch
+                    .writes
+                    .push(Write::Message(channel.name().clone(), Arc::clone(&message)));
+            } else {
+                batch
+                    .writes
+                    .push(Write::Head(channel.name().clone(), message.cursor));
+            }
+            settled.push((channel, message, stored));
+        }
+        numbered(&mut batch, &cursors);
+        let inner = Arc::clone(&self.0);
+        let completion = move |result: Result<Committed, CommitError>| {
+            inner.on_fate(result.as_ref().err());
+            for (channel, message, stored) in &settled {
+                inner.settle(channel, message, *stored, result.is_ok());
+            }
+            done(result.map(|_| cursors));
+        };
+        self.0.store.submit(batch, Box::new(completion));
+        drop(states);
+    }
+}
+
+/// Every channel once, in the order of names, in which all locks are taken.
+fn locking_order(outgoing: &[Outgoing]) -> Vec<Arc<Channel>> {
+    let mut channels: Vec<_> = outgoing
+        .iter()
+        .map(|outgoing| Arc::clone(&outgoing.channel))
+        .collect();
+    channels.sort_by(|a, b| a.name().cmp(b.name()));
+    channels.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    channels
+}
+
+fn number(state: &mut State, draft: Draft, now: Timestamp) -> Arc<Message> {
+    let Draft {
+        topic,
+        payload,
+        origin,
+        stored: _,
+    } = draft;
+    state.used_at = now;
+    Arc::new(Message {
+        cursor: state.log.next_cursor(),
+        topic,
+        payload,
+        created_at: now,
+        origin,
+    })
+}
+
+impl Inner {
+    fn has_room(&self, channel: &Channel) -> Result<(), PublishError> {
+        let check = |of: &dyn Fn() -> String, waiting, limit| {
+            if waiting < limit {
+                Ok(())
+            } else {
+                Err(PublishError::Overloaded {
+                    of: of(),
+                    waiting,
+                    limit,
+                })
+            }
+        };
+        let waiting = self.unwritten.load(Ordering::Relaxed);
+        check(
+            &|| "this process".to_owned(),
+            waiting,
+            limits::UNWRITTEN_BYTES,
+        )?;
+        let waiting = channel.state().log.unwritten_bytes();
+        check(
+            &|| format!("channel `{}`", channel.name()),
+            waiting,
+            limits::UNWRITTEN_BYTES_PER_CHANNEL,
+        )
+    }
+
+    fn post(inner: &Arc<Self>, channel: &Arc<Channel>, draft: Draft) -> Cursor {
+        let now = inner.clock.now();
+        let stored = draft.stored;
+        let mut state = channel.state();
+        let message = number(&mut state, draft, now);
+        let cursor = message.cursor;
+        let seen_before = state.log.visible();
+        state.log.append(Arc::clone(&message), false, stored);
+        if stored {
+            inner
+                .unwritten
+                .fetch_add(message.payload.len(), Ordering::Relaxed);
+            let write = Write::Message(channel.name().clone(), Arc::clone(&message));
+            let batch = Batch {
+                writes: vec![write],
+                urgency: Urgency::Soon,
+                ..Batch::default()
+            };
+            inner
+                .store
+                .submit(batch, Box::new(Self::on_written(inner, channel, message)));
+        }
+        if state.log.visible() != seen_before {
+            state.announce();
+        }
+        state.log.trim(limits::TAIL_BYTES_PER_CHANNEL);
+        cursor
+    }
+
+    fn on_written(
+        inner: &Arc<Self>,
+        channel: &Arc<Channel>,
+        message: Arc<Message>,
+    ) -> impl FnOnce(Result<Committed, CommitError>) + Send + use<> {
+        let (inner, channel) = (Arc::clone(inner), Arc::clone(channel));
+        move |result| {
+            inner.on_fate(result.as_ref().err());
+            if let Err(error) = &result {
+                let (name, cursor) = (channel.name(), message.cursor);
+                tracing::warn!(channel = %name, %cursor, %error, "a message was delivered and could not be written");
+            }
+            inner.settle(&channel, &message, true, result.is_ok());
+        }
+    }
+
+    /// The fate of one message: seen from now on, or never.
+    fn settle(&self, channel: &Arc<Channel>, message: &Message, stored: bool, written: bool) {
+        if stored {
+            self.unwritten
+                .fetch_sub(message.payload.len(), Ordering::Relaxed);
+        }
+        let mut state = channel.state();
+        if state.log.settle(message.cursor, written) {
+            state.announce();
+        }
+        state.log.trim(limits::TAIL_BYTES_PER_CHANNEL);
+        drop(state);
+        channel.written.notify_waiters();
+    }
+
+    fn on_fate(&self, error: Option<&CommitError>) {
+        self.no_space.store(
+            matches!(error, Some(CommitError::NoSpace(_))),
+            Ordering::Relaxed,
+        );
+    }
+}
