@@ -166,8 +166,13 @@ pub enum Refusal {
         lease: u32,
     },
     /// The event is known already.
-    #[error("event {0} was accepted before")]
-    EventKnown(EventId),
+    #[error("event {sent} was accepted before as {known}")]
+    EventKnown {
+        /// The id in the refused batch.
+        sent: EventId,
+        /// The id under which it was accepted.
+        known: EventId,
+    },
     /// The run has ended.
     #[error("run {0} has ended")]
     RunEnded(RunId),
@@ -185,7 +190,7 @@ impl Refusal {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::LeaseLost { .. } => ErrorCode::LeaseLost,
-            Self::EventKnown(_) => ErrorCode::BadEvent,
+            Self::EventKnown { .. } => ErrorCode::BadEvent,
             Self::RunEnded(_) => ErrorCode::RunEnded,
             Self::RunUnknown(_) => ErrorCode::UnknownRun,
             Self::KeyUsed(_) => ErrorCode::BadRequest,

@@ -17,7 +17,7 @@ use std::{future::Future, path::PathBuf, pin::Pin};
 use stepcast_protocol::{ChannelName, Epoch, ErrorCode, EventId, EventName, RunId};
 
 pub use self::{
-    batch::{Batch, CommitError, Committed, Expect, Fence, Refusal, Urgency, Write},
+    batch::{Batch, CommitError, Committed, Expect, Fence, Refusal, Urgency, Void, Write},
     rows::{
         ChannelRow, EventWait, MessageQuery, Outcome, Parent, Phase, RunQuery, RunRow, StepRow,
         StepState, StoredEvent, StoredRun, Timer, Verb,
