@@ -1,0 +1,144 @@
+//! The programs that the stages need: found, or installed where a fresh machine has none.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use crate::{command::Tool, workspace::Workspace};
+
+/// What Debian, Ubuntu and Google call the browser. `e2e/support/browser.js` looks for the same names.
+const CHROMIUM_NAMES: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+];
+
+/// The oldest Node.js whose test runner and WebSocket the tests can use.
+const OLDEST_NODE: u32 = 20;
+
+/// Installs what is missing; on a machine that has everything it changes nothing.
+pub(crate) fn install_missing(workspace: &Workspace) -> Result<(), String> {
+    nextest()?;
+    node()?;
+    npm_packages(&workspace.e2e())?;
+    chromium()
+}
+
+fn nextest() -> Result<(), String> {
+    match Tool::new("cargo", &["nextest", "--version"]).output() {
+        Ok(version) => found("cargo-nextest", first_line(&version)),
+        Err(_) => return Tool::new("cargo", &["install", "cargo-nextest", "--locked"]).run(),
+    }
+    Ok(())
+}
+
+fn node() -> Result<(), String> {
+    let advice = format!("install Node.js {OLDEST_NODE} or newer, with npm (https://nodejs.org)");
+    let version = Tool::new("node", &["--version"])
+        .output()
+        .map_err(|cause| format!("{cause}; {advice}"))?;
+    if major(&version).is_none_or(|major| major < OLDEST_NODE) {
+        return Err(format!("Node.js {} is too old; {advice}", version.trim()));
+    }
+    found("node", version.trim());
+    Ok(())
+}
+
+/// The 20 of `v20.11.1`.
+fn major(version: &str) -> Option<u32> {
+    version
+        .trim()
+        .strip_prefix('v')?
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// `npm ci` takes most of a minute, so it runs only when the lock file is newer than what npm installed from it.
+fn npm_packages(e2e: &Path) -> Result<(), String> {
+    let installed = modified(&e2e.join("node_modules/.package-lock.json"));
+    let wanted = modified(&e2e.join("package-lock.json"));
+    if installed.is_some() && installed >= wanted {
+        found("npm packages", "e2e/node_modules is up to date");
+        return Ok(());
+    }
+    Tool::new(
+        "npm",
+        &["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+    )
+    .within(e2e.to_owned())
+    .run()
+}
+
+fn modified(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).and_then(|about| about.modified()).ok()
+}
+
+fn chromium() -> Result<(), String> {
+    if let Some(browser) = CHROMIUM_NAMES.iter().find_map(|name| on_path(name)) {
+        found("chromium", &browser.display().to_string());
+        return Ok(());
+    }
+    if on_path("apt-get").is_none() {
+        return Err("no Chromium on PATH and no apt-get to install it; \
+                    install Chromium or Google Chrome by hand and run this stage again"
+            .to_owned());
+    }
+    as_root(&["apt-get", "update"])?;
+    as_root(&[
+        "apt-get",
+        "install",
+        "-y",
+        "--no-install-recommends",
+        "chromium",
+    ])
+}
+
+fn as_root(words: &[&str]) -> Result<(), String> {
+    let is_root = Tool::new("id", &["-u"]).output()?.trim() == "0";
+    match words {
+        [program, arguments @ ..] if is_root => Tool::new(program, arguments).run(),
+        _ if on_path("sudo").is_some() => Tool::new("sudo", words).run(),
+        _ => Err(format!(
+            "only root can run `{}` and there is no sudo; run it by hand",
+            words.join(" ")
+        )),
+    }
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+fn found(what: &str, details: &str) {
+    println!("{what}: {details}");
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_of_node_is_read() {
+        assert_eq!(major("v20.11.1\n"), Some(20));
+        assert_eq!(major("v24.0.0-nightly"), Some(24));
+        assert_eq!(major("20.11.1"), None);
+        assert_eq!(major(""), None);
+    }
+
+    #[test]
+    fn a_program_that_is_nowhere_is_not_found() {
+        assert_eq!(on_path("no-such-program-anywhere"), None);
+        assert!(on_path("cargo").is_some());
+    }
+}
