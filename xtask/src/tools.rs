@@ -16,8 +16,8 @@ const CHROMIUM_NAMES: [&str; 4] = [
     "google-chrome-stable",
 ];
 
-/// The oldest Node.js whose test runner and WebSocket the tests can use.
-const OLDEST_NODE: u32 = 20;
+/// The oldest Node.js, by major and minor version, that knows the options `npm test` starts it with.
+const OLDEST_NODE: (u32, u32) = (20, 11);
 
 /// Installs what is missing; on a machine that has everything it changes nothing.
 pub(crate) fn install_missing(workspace: &Workspace) -> Result<(), String> {
@@ -29,33 +29,31 @@ pub(crate) fn install_missing(workspace: &Workspace) -> Result<(), String> {
 
 fn nextest() -> Result<(), String> {
     match Tool::new("cargo", &["nextest", "--version"]).output() {
-        Ok(version) => found("cargo-nextest", first_line(&version)),
-        Err(_) => return Tool::new("cargo", &["install", "cargo-nextest", "--locked"]).run(),
+        Ok(version) => {
+            found("cargo-nextest", version.lines().next().unwrap_or_default());
+            Ok(())
+        }
+        Err(_) => Tool::new("cargo", &["install", "cargo-nextest", "--locked"]).run(),
     }
-    Ok(())
 }
 
 fn node() -> Result<(), String> {
-    let advice = format!("install Node.js {OLDEST_NODE} or newer, with npm (https://nodejs.org)");
+    let (major, minor) = OLDEST_NODE;
+    let advice = format!("install Node.js {major}.{minor} or newer, with npm (https://nodejs.org)");
     let version = Tool::new("node", &["--version"])
         .output()
         .map_err(|cause| format!("{cause}; {advice}"))?;
-    if major(&version).is_none_or(|major| major < OLDEST_NODE) {
+    if node_version(&version).is_none_or(|found| found < OLDEST_NODE) {
         return Err(format!("Node.js {} is too old; {advice}", version.trim()));
     }
     found("node", version.trim());
     Ok(())
 }
 
-/// The 20 of `v20.11.1`.
-fn major(version: &str) -> Option<u32> {
-    version
-        .trim()
-        .strip_prefix('v')?
-        .split('.')
-        .next()?
-        .parse()
-        .ok()
+/// The 20 and 11 of `v20.11.1`.
+fn node_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.trim().strip_prefix('v')?.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 /// `npm ci` takes most of a minute, so it runs only when the lock file is newer than what npm installed from it.
@@ -120,20 +118,16 @@ fn found(what: &str, details: &str) {
     println!("{what}: {details}");
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_major_version_of_node_is_read() {
-        assert_eq!(major("v20.11.1\n"), Some(20));
-        assert_eq!(major("v24.0.0-nightly"), Some(24));
-        assert_eq!(major("20.11.1"), None);
-        assert_eq!(major(""), None);
+    fn the_version_of_node_is_read() {
+        assert_eq!(node_version("v20.11.1\n"), Some((20, 11)));
+        assert_eq!(node_version("v24.0.0-nightly"), Some((24, 0)));
+        assert_eq!(node_version("20.11.1"), None);
+        assert_eq!(node_version(""), None);
     }
 
     #[test]
