@@ -2,11 +2,11 @@
 //!
 //! Both leave the user's item as it is and add few lines that call `stepcast::__macro`. Read in this order:
 //!
-//! - [`channel`]: an enum and its attributes, checked, as a [`channel::Channel`].
-//! - [`topic`]: one variant of it; [`template`]: the channel's name; [`serde_attributes`]: what serde may not change.
-//! - [`expand`]: the code for a channel.
-//! - [`event`]: the other derive, which is one line.
-//! - [`names`]: rules that topics and events share.
+//! - `channel`: an enum and its attributes, checked, as a `channel::Channel`.
+//! - `topic`: one variant of it; `template`: the channel's name; `serde_attributes`: what serde may not change.
+//! - `expand`: the code for a channel.
+//! - `event`: the other derive, which is one line.
+//! - `names`: rules that topics and events share.
 //!
 //! Each misuse is an error of one sentence at the place to change, and has a case in `tests/ui`.
 

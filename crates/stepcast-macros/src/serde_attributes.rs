@@ -36,6 +36,9 @@ pub(crate) fn check_variant(attributes: &[Attribute]) -> Result<()> {
             }
             "rename_all" => FIELDS_RENAMED,
             "untagged" => "parts variants in another way than by topic; remove it",
+            "with" | "serialize_with" | "deserialize_with" if by == "serde" => {
+                "hides what the payload looks like; put it on a field"
+            }
             "skip" | "skip_serializing" | "skip_deserializing" | "other" => {
                 "makes a topic that cannot be published and read; remove it or the variant"
             }
