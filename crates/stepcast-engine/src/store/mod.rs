@@ -54,6 +54,9 @@ pub trait Store: Send + Sync + 'static {
     /// Where the offsets of a channel without a row begin.
     fn offset_floor(&self) -> BoxFuture<'static, Result<u64, StoreError>>;
 
+    /// Whether an earlier epoch was closed cleanly, so that nothing of it was lost; nothing when there was no such epoch.
+    fn closed_cleanly(&self, epoch: Epoch) -> BoxFuture<'static, Result<Option<bool>, StoreError>>;
+
     /// A page of messages in channel order.
     fn messages(
         &self,
