@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stepcast_protocol::{Cursor, Message, Origin, limits};
+use stepcast_protocol::{Cursor, FunctionId, Message, Origin, limits};
 
 use super::{Place, put, samples::*};
 use crate::store::{
@@ -328,11 +328,26 @@ pub(super) async fn runs_are_found(place: Box<dyn Place>) {
     writes.push(write_step(done(4, "ended", 1)));
     put(&store, writes).await.unwrap();
 
+    let function = FunctionId::parse("generate").unwrap();
+    let due = |now, limit| RunQuery::Due {
+        function: function.clone(),
+        now: at(now),
+        limit,
+    };
+    let other = FunctionId::parse("other").unwrap();
     for (query, expected) in [
-        (RunQuery::Due(at(29), 9), vec![2, 3]),
-        (RunQuery::Due(at(30), 9), vec![2, 3, 1]),
-        (RunQuery::Due(at(30), 1), vec![2]),
-        (RunQuery::Due(at(9), 9), vec![]),
+        (
+            RunQuery::Due {
+                function: other,
+                now: at(30),
+                limit: 9,
+            },
+            vec![],
+        ),
+        (due(29, 9), vec![2, 3]),
+        (due(30, 9), vec![2, 3, 1]),
+        (due(30, 1), vec![2]),
+        (due(9, 9), vec![]),
         (RunQuery::OfEvent(event_id(1), 9), vec![1, 3]),
         (RunQuery::OfEvent(event_id(1), 1), vec![1]),
         (RunQuery::Newest(None, 2), vec![9, 8]),

@@ -245,8 +245,10 @@ fn void_leases(conn: &Connection, why: Void, due_at: Timestamp) -> rusqlite::Res
         Void::Crashed => 1,
         Void::Released => 0,
     };
-    conn.prepare_cached("UPDATE runs SET phase = ?1, due_at = ?2, crashes = crashes + ?3 WHERE phase < 3 AND phase = ?4")?
-        .execute(params![Phase::Queued as u8, due_at.as_millis(), crashed, Phase::Leased as u8])?;
+    conn.prepare_cached(
+        "UPDATE runs SET phase = ?1, due_at = ?2, crashes = crashes + ?3 WHERE phase = 1",
+    )?
+    .execute(params![Phase::Queued as u8, due_at.as_millis(), crashed])?;
     Ok(())
 }
 

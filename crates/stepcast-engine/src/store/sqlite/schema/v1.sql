@@ -58,8 +58,9 @@ CREATE TABLE runs (
     parent_step TEXT
 ) STRICT, WITHOUT ROWID;
 
--- Runs that have not ended; queries repeat `phase < 3` so that the planner may use it.
-CREATE INDEX runs_open ON runs (phase, due_at, id) WHERE phase < 3;
+-- Queries repeat the condition so that the planner may use these.
+CREATE INDEX runs_queued ON runs (function, due_at, id) WHERE phase = 0;
+CREATE INDEX runs_leased ON runs (id) WHERE phase = 1;
 CREATE INDEX runs_by_event ON runs (event, id);
 CREATE INDEX runs_by_parent ON runs (parent_run, parent_step) WHERE parent_run IS NOT NULL;
 
