@@ -24,6 +24,7 @@ use crate::{
 pub struct EngineOptions {
     clock: Clock,
     entropy: Entropy,
+    catalog: Catalog,
     runs_in_memory: usize,
 }
 
@@ -32,6 +33,7 @@ impl Default for EngineOptions {
         Self {
             clock: Clock::system(),
             entropy: Entropy::system(),
+            catalog: Catalog::default(),
             runs_in_memory: limits::RUNS_IN_MEMORY,
         }
     }
@@ -48,6 +50,12 @@ impl EngineOptions {
     #[must_use]
     pub fn with_entropy(self, entropy: Entropy) -> Self {
         Self { entropy, ..self }
+    }
+
+    /// What is known of channels already; shared with whoever declares more.
+    #[must_use]
+    pub fn with_catalog(self, catalog: Catalog) -> Self {
+        Self { catalog, ..self }
     }
 
     /// How many runs may have their function in memory ([`limits::RUNS_IN_MEMORY`]).
@@ -104,6 +112,7 @@ impl Engine {
         let EngineOptions {
             clock,
             entropy,
+            catalog,
             runs_in_memory,
         } = options;
         let hub = Hub::new(Arc::clone(&store), clock.clone());
@@ -121,7 +130,7 @@ impl Engine {
             store,
             hub,
             runs,
-            catalog: Catalog::default(),
+            catalog,
             clock,
             entropy,
         })))
