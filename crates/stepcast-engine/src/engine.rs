@@ -40,6 +40,12 @@ impl Default for EngineOptions {
 }
 
 impl EngineOptions {
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Another clock than the machine's.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {

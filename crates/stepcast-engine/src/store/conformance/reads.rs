@@ -65,10 +65,7 @@ pub(super) async fn every_write_reads_back(place: Box<dyn Place>) {
         store.event(event_id(1)).await.unwrap(),
         Some(StoredEvent { seq: 1, event })
     );
-    assert_eq!(
-        store.event_waits(None, 9).await.unwrap(),
-        [EventWait { after: 1, ..wait }]
-    );
+    assert_eq!(store.event_waits(None, 9).await.unwrap(), [wait]);
     assert_eq!(store.timers(None, 9).await.unwrap(), vec![timer.clone()]);
     assert_eq!(
         store.messages(everything("c")).await.unwrap(),
@@ -265,7 +262,7 @@ pub(super) async fn event_waits_know_their_place(place: Box<dyn Place>) {
         step: step_id(name),
         event: event_name("e"),
         matching: Vec::new(),
-        after: 0,
+        after: EventWait::NOW,
     };
     let write = |run, name: &str| Write::EventWait(Box::new(wait(run, name)));
     put(&store, vec![write(2, "none-yet")]).await.unwrap();
@@ -290,7 +287,11 @@ pub(super) async fn event_waits_know_their_place(place: Box<dyn Place>) {
         .event_waits(Some((run_id(1), step_id("b"))), 2)
         .await
         .unwrap();
-    assert_eq!(rest, [wait(2, "none-yet")]);
+    let none_yet = EventWait {
+        after: 0,
+        ..wait(2, "none-yet")
+    };
+    assert_eq!(rest, [none_yet]);
 }
 
 pub(super) async fn runs_are_found(place: Box<dyn Place>) {

@@ -177,10 +177,16 @@ fn clear_timer(conn: &Connection, Timer { at, run, step }: &Timer) -> rusqlite::
 fn put_event_wait(conn: &Connection, wait: &EventWait) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "INSERT INTO event_waits (run, step, event, matching, after) \
-         VALUES (?1, ?2, ?3, ?4, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)) \
+         VALUES (?1, ?2, ?3, ?4, coalesce(?5, (SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)) \
          ON CONFLICT DO UPDATE SET event = excluded.event, matching = excluded.matching, after = excluded.after",
     )?
-    .execute(params![wait.run.to_bytes(), wait.step.as_str(), wait.event.as_str(), json(&wait.matching)])?;
+    .execute(params![
+        wait.run.to_bytes(),
+        wait.step.as_str(),
+        wait.event.as_str(),
+        json(&wait.matching),
+        (wait.after != EventWait::NOW).then(|| int(wait.after)),
+    ])?;
     Ok(())
 }
 
