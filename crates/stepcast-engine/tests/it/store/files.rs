@@ -37,7 +37,8 @@ fn another_name_of_a_file_is_the_same_database() {
     let error = open(&alias, home.options.clone()).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
     drop(first);
-    open(&alias, home.options.clone()).unwrap();
+    let (_directory, options) = (home.directory, home.options);
+    open(&alias, options).unwrap();
 }
 
 #[test]
@@ -257,9 +258,9 @@ async fn what_does_not_decode_is_named() {
             "result = '1', error = '{\"code\":\"a\",\"message\":\"b\"}'",
             "result",
         ),
-        ("error = NULL, event = x'00'", "event"),
-        ("function = ''", "function"),
+        ("error = NULL, function = ''", "function"),
         ("function = 'f', lease = -1", "lease"),
+        ("lease = 0, event = x'00'", "event"),
     ] {
         shell
             .execute(&format!("UPDATE runs SET {change}"), [])

@@ -25,7 +25,7 @@ async fn hold(store: &SqliteStore) -> Held {
         Box::new(move |_| {
             reached.send(()).unwrap();
             // Ends when the other side is dropped.
-            drop(released.recv());
+            released.recv().unwrap_err();
         }),
     );
     within(holds).await.unwrap();

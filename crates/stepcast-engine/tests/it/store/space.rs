@@ -1,8 +1,7 @@
 //! Too little room.
 
 use stepcast_engine::store::{
-    Batch, CommitError, Fence, Phase, Store, StoreExt, Write, conformance::samples,
-    sqlite::SqliteOptions,
+    Batch, CommitError, Fence, Phase, StoreExt, Write, conformance::samples, sqlite::SqliteOptions,
 };
 use stepcast_protocol::ErrorCode;
 
