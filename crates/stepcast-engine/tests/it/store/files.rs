@@ -1,11 +1,11 @@
 //! Whose file it is, and what lies in it.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::mpsc, thread, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, sync::mpsc, thread, time::Duration};
 
 use stepcast_engine::{
     clock::Clock,
     store::{
-        Phase, RunRow, Store, StoreError, Write,
+        Phase, Store, StoreError,
         conformance::samples,
         sqlite::{SqliteOptions, SqliteStore},
     },
@@ -270,44 +270,5 @@ async fn what_does_not_decode_is_named() {
             error.contains(&format!("decoding run {run}, column `{column}`")),
             "{change}: {error}"
         );
-    }
-}
-
-#[tokio::test]
-async fn a_file_of_version_1_opens() {
-    let home = Home::new();
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1.db");
-    fs::copy(fixture, home.file()).unwrap();
-    let store = home.open();
-    assert_eq!(
-        store.closed_cleanly(Epoch(1_795_462_441)).await.unwrap(),
-        Some(true)
-    );
-    let stored = store.run(samples::run_id(1)).await.unwrap().unwrap();
-    assert_eq!(stored.row, fixture_run());
-    assert_eq!(stored.steps, [samples::done(1, "s", 1)]);
-    assert_eq!(stored.event, samples::keyed_event(1, "e", "k"));
-    let row = store.channel(samples::channel("c")).await.unwrap().unwrap();
-    assert_eq!(row.head, samples::cursor(1, 3));
-    assert_eq!(store.setting("secret").await.unwrap(), Some(vec![1, 2, 3]));
-    put(&store, Write::Event(samples::event(2, "e")))
-        .await
-        .unwrap();
-    assert_eq!(
-        store
-            .event(samples::event_id(2))
-            .await
-            .unwrap()
-            .unwrap()
-            .seq,
-        2
-    );
-}
-
-fn fixture_run() -> RunRow {
-    RunRow {
-        lease: 3,
-        started_at: Some(samples::at(60)),
-        ..samples::run(1, Phase::Parked)
     }
 }
