@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rusqlite::{Connection, OpenFlags};
@@ -40,7 +41,7 @@ async fn newly_made() -> Home {
 fn writes() -> Vec<Write> {
     let event = samples::keyed_event(1, "e", "k");
     vec![
-        Write::EventKey(event.clone(), samples::at(100)),
+        Write::EventKey(Arc::clone(&event), samples::at(100)),
         Write::Event(event),
         samples::write_run(run()),
         samples::write_step(samples::done(1, "s", 1)),
