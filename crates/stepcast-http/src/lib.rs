@@ -1,1 +1,4 @@
-//! .
+//! The HTTP and WebSocket surface of Stepcast.
+
+mod fanout;
+mod tokens;

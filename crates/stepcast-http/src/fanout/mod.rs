@@ -1,0 +1,2 @@
+//! Fan-out.
+mod frame;
