@@ -2,10 +2,21 @@
 //!
 //! Knows no HTTP and no sockets. Read in this order:
 //!
-//! - [`clock`]: time and chance, passed in.
-//! - [`store`]: rows and batches on disk; the only truth.
+//! - [`engine`]: the one handle that others call.
+//! - [`runs`]: durable runs: what executes, what waits, what happens next.
 //! - [`hub`]: channels in memory: numbers, tails, readers.
+//! - [`store`]: rows and batches on disk; the only truth.
+//! - [`catalog`]: which topics channels declare and what fits them.
+//! - [`clock`]: time and chance, passed in.
+//! - [`error`]: what is refused, and why.
 
+pub mod catalog;
 pub mod clock;
+pub mod engine;
+pub mod error;
 pub mod hub;
+pub mod runs;
 pub mod store;
+
+pub use engine::{Engine, EngineOptions, Publication};
+pub use error::EngineError;

@@ -123,13 +123,23 @@ impl Hub {
         outgoing: Outgoing,
         batch: Batch,
     ) -> Result<Cursor, CommitError> {
+        self.commit_one(batch, outgoing, |_, _| {}).await
+    }
+
+    /// The same, where the batch depends on the message's number.
+    ///
+    /// # Errors
+    /// [`CommitError`]; then nothing was published.
+    pub async fn commit_one(
+        &self,
+        batch: Batch,
+        outgoing: Outgoing,
+        numbered: impl FnOnce(&mut Batch, &[Cursor]),
+    ) -> Result<Cursor, CommitError> {
         let (done, outcome) = tokio::sync::oneshot::channel();
-        self.commit(
-            batch,
-            vec![outgoing],
-            |_, _| {},
-            |result| drop(done.send(result)),
-        );
+        self.commit(batch, vec![outgoing], numbered, |result| {
+            drop(done.send(result))
+        });
         let cursors = outcome.await.unwrap_or(Err(CommitError::Closed))?;
         Ok(*cursors
             .first()

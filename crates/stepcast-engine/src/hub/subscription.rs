@@ -17,7 +17,7 @@ use super::{
     channel::{Channel, WatchGuard},
     log::{Posted, Slice},
 };
-use crate::store::{BoxFuture, MessageQuery, Store, StoreError};
+use crate::store::{BoxFuture, MessageQuery, StoreError};
 
 /// Bytes of messages a subscription takes over at a time.
 const READ_BYTES: usize = 64 * 1024;

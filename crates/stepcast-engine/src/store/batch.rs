@@ -61,7 +61,7 @@ pub enum Write {
     Event(Arc<Event>),
     /// The sender's key of an event, remembered until the given time.
     EventKey(Arc<Event>, Timestamp),
-    /// A run's row, new or replaced as a whole.
+    /// A run's row, new or replaced. Its function, event, creation and parent are those of its first row.
     Run(Box<RunRow>),
     /// A step's row, new or replaced as a whole.
     Step(Box<StepRow>),
@@ -166,8 +166,13 @@ pub enum Refusal {
         lease: u32,
     },
     /// The event is known already.
-    #[error("event {0} was accepted before")]
-    EventKnown(EventId),
+    #[error("event {sent} was accepted before as {known}")]
+    EventKnown {
+        /// The id in the refused batch.
+        sent: EventId,
+        /// The id under which it was accepted.
+        known: EventId,
+    },
     /// The run has ended.
     #[error("run {0} has ended")]
     RunEnded(RunId),
@@ -185,7 +190,7 @@ impl Refusal {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::LeaseLost { .. } => ErrorCode::LeaseLost,
-            Self::EventKnown(_) => ErrorCode::BadEvent,
+            Self::EventKnown { .. } => ErrorCode::BadEvent,
             Self::RunEnded(_) => ErrorCode::RunEnded,
             Self::RunUnknown(_) => ErrorCode::UnknownRun,
             Self::KeyUsed(_) => ErrorCode::BadRequest,

@@ -1,1 +1,102 @@
-//! What every backend must do.
+//! What every backend must do, as tests that any of them can run.
+//!
+//! A backend gives a [`Place`]: somewhere to keep one database, which can be opened again after it was closed. [`CASES`] names
+//! every case; each runs on a fresh place, on any tokio runtime, and panics where the contract is broken. Cases wait for facts,
+//! never for time.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a conformance suite speaks by panicking"
+)]
+
+mod conditions;
+mod lives;
+mod order;
+mod reads;
+pub mod samples;
+mod writes;
+
+use std::sync::Arc;
+
+use super::{Batch, BoxFuture, CommitError, Committed, Store, StoreExt, Write};
+
+/// Somewhere to keep one database.
+pub trait Place: Send + Sync {
+    /// Opens the database, made on the first call. The one before was closed or dropped.
+    fn open(&self) -> Arc<dyn Store>;
+}
+
+/// One case.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// What must be so.
+    pub name: &'static str,
+    run: fn(Box<dyn Place>) -> BoxFuture<'static, ()>,
+}
+
+impl Case {
+    /// Runs the case on a fresh place.
+    ///
+    /// # Panics
+    /// Where the backend breaks the contract.
+    pub async fn run(&self, place: Box<dyn Place>) {
+        (self.run)(place).await;
+    }
+}
+
+/// Runs every case, each on a place of its own.
+///
+/// # Panics
+/// Where the backend breaks the contract; the case is logged before.
+pub async fn run_all(place: &dyn Fn() -> Box<dyn Place>) {
+    for case in CASES {
+        tracing::info!(case = case.name, "conformance");
+        case.run(place()).await;
+    }
+}
+
+macro_rules! cases {
+    ($($module:ident::$case:ident,)*) => {
+        /// Every case.
+        pub const CASES: &[Case] = &[
+            $(Case {
+                name: stringify!($case),
+                run: |place| Box::pin($module::$case(place)),
+            },)*
+        ];
+    };
+}
+
+cases! {
+    writes::a_batch_is_all_or_nothing,
+    writes::a_poisoned_batch_fails_alone,
+    writes::heads_never_fall,
+    writes::voided_leases_are_queued,
+    writes::rows_are_replaced,
+    conditions::a_fence_holds_while_the_run_is_leased,
+    conditions::a_condition_sees_the_batches_before_it,
+    conditions::an_event_is_new_by_id_and_key,
+    conditions::a_run_is_open_until_it_ends,
+    conditions::a_publish_key_is_free_until_it_is_used,
+    order::completions_come_in_the_order_of_the_queue,
+    order::concurrent_submitters_keep_their_order,
+    order::a_completion_may_submit,
+    order::a_completion_that_panics_hurts_nobody,
+    order::reads_see_what_was_completed,
+    reads::every_write_reads_back,
+    reads::messages_are_paged_and_filtered,
+    reads::events_come_in_commit_order,
+    reads::timers_come_in_order,
+    reads::event_waits_know_their_place,
+    reads::runs_are_found,
+    reads::what_is_absent_is_nothing,
+    lives::epochs_grow,
+    lives::closing_keeps_everything,
+    lives::a_closed_store_says_so,
+    lives::a_backup_is_a_database,
+}
+
+/// Commits the writes as one batch.
+async fn put(store: &Arc<dyn Store>, writes: Vec<Write>) -> Result<Committed, CommitError> {
+    store.commit(Batch::of(writes)).await
+}

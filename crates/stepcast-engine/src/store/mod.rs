@@ -17,7 +17,7 @@ use std::{future::Future, path::PathBuf, pin::Pin};
 use stepcast_protocol::{ChannelName, Epoch, ErrorCode, EventId, EventName, RunId};
 
 pub use self::{
-    batch::{Batch, CommitError, Committed, Expect, Fence, Refusal, Urgency, Write},
+    batch::{Batch, CommitError, Committed, Expect, Fence, Refusal, Urgency, Void, Write},
     rows::{
         ChannelRow, EventWait, MessageQuery, Outcome, Parent, Phase, RunQuery, RunRow, StepRow,
         StepState, StoredEvent, StoredRun, Timer, Verb,
@@ -53,6 +53,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Where the offsets of a channel without a row begin.
     fn offset_floor(&self) -> BoxFuture<'static, Result<u64, StoreError>>;
+
+    /// Whether an earlier epoch was closed cleanly, so that nothing of it was lost; nothing when there was no such epoch.
+    fn closed_cleanly(&self, epoch: Epoch) -> BoxFuture<'static, Result<Option<bool>, StoreError>>;
 
     /// A page of messages in channel order.
     fn messages(

@@ -308,8 +308,15 @@ pub struct Matching {
 /// Which runs to read.
 #[derive(Debug, Clone)]
 pub enum RunQuery {
-    /// Queued ones that are due at the given time, oldest due first.
-    Due(Timestamp, usize),
+    /// Those of a function that are queued and due, oldest due first.
+    Due {
+        /// The function.
+        function: FunctionId,
+        /// The time.
+        now: Timestamp,
+        /// At most so many.
+        limit: usize,
+    },
     /// Those that an event started, oldest first.
     OfEvent(EventId, usize),
     /// Newest first, older than the given one, at most so many.

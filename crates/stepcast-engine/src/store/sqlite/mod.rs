@@ -1,1 +1,273 @@
-//! The SQLite backend.
+//! The SQLite backend: one file, one owner, one thread that writes, a few that read.
+//!
+//! Owns the file, its lock and its threads; never decides what a batch holds. The lock file says who owns the database, so that
+//! the `sqlite3` shell and backups may read it meanwhile. Read in this order:
+//!
+//! - [`options`](SqliteOptions): what can be chosen; `file`, `owner`, `path`, `os`: how a file is opened, and by whom.
+//! - `schema`: tables and persisted numbers; `encode` and `decode`: columns and values.
+//! - `queue`, `writer`, `group`: from many batches to one fsync; `conditions` and `apply`: one batch.
+//! - `readers` and `queries`: what can be asked meanwhile; `backup`: a copy of everything.
+
+mod apply;
+mod backup;
+mod channels;
+mod conditions;
+mod decode;
+mod encode;
+mod error;
+mod faults;
+mod file;
+mod group;
+mod options;
+mod os;
+mod owner;
+mod path;
+mod queries;
+mod queue;
+mod readers;
+mod schema;
+mod space;
+mod stats;
+mod writer;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use stepcast_protocol::{
+    ChannelName, Epoch, EventId, EventName, Message, RunId, StepId, Timestamp,
+};
+use tokio::sync::oneshot;
+
+#[doc(hidden)]
+pub use self::faults::{CommitFault, Faults};
+use self::{
+    error::backend,
+    owner::Owner,
+    queue::Queue,
+    readers::Readers,
+    stats::Counters,
+    writer::{Life, Writer},
+};
+pub use self::{
+    options::{Durability, SqliteOptions},
+    stats::SqliteStats,
+};
+use super::{
+    Batch, BoxFuture, ChannelRow, EventWait, MessageQuery, OnCommit, RunQuery, RunRow, Store,
+    StoreError, StoredEvent, StoredRun, Timer,
+};
+
+/// The time, from whoever keeps it.
+type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A database in one SQLite file.
+///
+/// Dropping it commits what waits and lets go of the file, but leaves the epoch open, as a crash would; [`Store::close`] says
+/// goodbye.
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    file: PathBuf,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What the store, its writer and its readers share.
+struct Shared {
+    queue: Queue,
+    readers: Readers,
+    counters: Counters,
+    epoch: AtomicU64,
+}
+
+impl Shared {
+    fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::SeqCst))
+    }
+
+    fn set_epoch(&self, epoch: Epoch) {
+        self.epoch.store(epoch.0, Ordering::SeqCst);
+    }
+}
+
+impl SqliteStore {
+    /// Opens a database, made where there is none, and begins a new epoch. Blocks, up to the options' wait for its owner.
+    ///
+    /// # Errors
+    /// [`StoreError`] says whose file it is, or what the operating system said.
+    pub fn open(
+        file: impl AsRef<Path>,
+        options: SqliteOptions,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Result<Self, StoreError> {
+        let file = path::resolve(file.as_ref())?;
+        let owner = Owner::take(&file, options.owner_wait)?;
+        let conn = file::open_writer(&file, &options)?;
+        let epoch = file::begin_epoch(&conn, &file, now())?;
+        let shared = Arc::new(Shared {
+            queue: Queue::default(),
+            readers: Readers::start(file.clone())?,
+            counters: Counters::default(),
+            epoch: AtomicU64::new(epoch.0),
+        });
+        let writer = Writer {
+            life: Life::Open(Writer::groups(conn, &file, &options), owner),
+            file: file.clone(),
+            options,
+            now: Arc::new(now),
+            shared: Arc::clone(&shared),
+        };
+        let writer = thread::Builder::new()
+            .name("stepcast-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| backend("starting the writer thread", error))?;
+        tracing::debug!(epoch = epoch.0, file = %file.display(), "the database is open");
+        Ok(Self {
+            shared,
+            file,
+            writer: Some(writer),
+        })
+    }
+
+    /// What the writer has done since the store was opened.
+    #[must_use]
+    pub fn stats(&self) -> SqliteStats {
+        self.shared.counters.read()
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, StoreError>> {
+        self.shared.readers.ask(question)
+    }
+}
+
+impl Store for SqliteStore {
+    fn epoch(&self) -> Epoch {
+        self.shared.epoch()
+    }
+
+    fn submit(&self, batch: Batch, done: OnCommit) {
+        self.shared.queue.push(batch, done);
+    }
+
+    fn channel(
+        &self,
+        name: ChannelName,
+    ) -> BoxFuture<'static, Result<Option<ChannelRow>, StoreError>> {
+        self.ask(move |conn| queries::channel(conn, &name))
+    }
+
+    fn offset_floor(&self) -> BoxFuture<'static, Result<u64, StoreError>> {
+        self.ask(queries::offset_floor)
+    }
+
+    fn closed_cleanly(&self, epoch: Epoch) -> BoxFuture<'static, Result<Option<bool>, StoreError>> {
+        self.ask(move |conn| queries::closed_cleanly(conn, epoch))
+    }
+
+    fn messages(
+        &self,
+        query: MessageQuery,
+    ) -> BoxFuture<'static, Result<Vec<Message>, StoreError>> {
+        self.ask(move |conn| queries::messages(conn, &query))
+    }
+
+    fn run(&self, id: RunId) -> BoxFuture<'static, Result<Option<StoredRun>, StoreError>> {
+        self.ask(move |conn| queries::run(conn, id))
+    }
+
+    fn run_row(&self, id: RunId) -> BoxFuture<'static, Result<Option<RunRow>, StoreError>> {
+        self.ask(move |conn| queries::run_row(conn, id))
+    }
+
+    fn runs(&self, query: RunQuery) -> BoxFuture<'static, Result<Vec<RunRow>, StoreError>> {
+        self.ask(move |conn| queries::runs(conn, &query))
+    }
+
+    fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<StoredEvent>, StoreError>> {
+        self.ask(move |conn| queries::event(conn, id))
+    }
+
+    fn events_after(
+        &self,
+        name: EventName,
+        seq: u64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<StoredEvent>, StoreError>> {
+        self.ask(move |conn| queries::events_after(conn, &name, seq, limit))
+    }
+
+    fn timers(
+        &self,
+        after: Option<Timer>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Timer>, StoreError>> {
+        self.ask(move |conn| queries::timers(conn, after.as_ref(), limit))
+    }
+
+    fn event_waits(
+        &self,
+        after: Option<(RunId, StepId)>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<EventWait>, StoreError>> {
+        self.ask(move |conn| queries::event_waits(conn, after.as_ref(), limit))
+    }
+
+    fn setting(
+        &self,
+        key: &'static str,
+    ) -> BoxFuture<'static, Result<Option<Vec<u8>>, StoreError>> {
+        self.ask(move |conn| queries::setting(conn, key))
+    }
+
+    fn backup(&self, to: PathBuf) -> BoxFuture<'static, Result<(), StoreError>> {
+        let file = self.file.clone();
+        self.ask(move |conn| backup::copy(conn, &file, &to))
+    }
+
+    fn reopen(&self) -> BoxFuture<'static, Result<Epoch, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.queue.reopen(reply);
+        Box::pin(async move { answer.await.unwrap_or(Err(StoreError::Closed)) })
+    }
+
+    fn close(&self) -> BoxFuture<'static, Result<(), StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.queue.close(reply);
+        Box::pin(async move { answer.await.unwrap_or(Err(StoreError::Closed)) })
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.shared.queue.end();
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        // A completion may hold the last handle; the writer cannot wait for itself and ends once it returns.
+        if writer.thread().id() != thread::current().id() && writer.join().is_err() {
+            tracing::error!("the writer thread had panicked");
+        }
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            shared,
+            file,
+            writer: _,
+        } = self;
+        f.debug_struct("SqliteStore")
+            .field("file", file)
+            .field("epoch", &shared.epoch())
+            .finish_non_exhaustive()
+    }
+}

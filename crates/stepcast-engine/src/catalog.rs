@@ -1,0 +1,252 @@
+//! What is known of channels: which topics they declare, how each is kept, and what its payloads must look like.
+//!
+//! A channel that nobody declares takes every topic, kept as `log`, as publishers of npm `inngest` declare nothing.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use jsonschema::Validator;
+use parking_lot::RwLock;
+use stepcast_protocol::{ChannelName, ChannelSpec, Keep, TopicName, TopicSpec};
+
+use crate::error::EngineError;
+
+/// The channels an app declares. A cheap handle.
+#[derive(Clone, Default)]
+pub struct Catalog(Arc<RwLock<State>>);
+
+#[derive(Default)]
+struct State {
+    channels: Vec<Arc<Declared>>,
+    by_template: HashMap<String, Arc<Declared>>,
+}
+
+/// One declared channel, with its schemas compiled.
+struct Declared {
+    spec: ChannelSpec,
+    validators: Vec<Option<Validator>>,
+}
+
+impl Catalog {
+    /// Declares a channel. Declaring the same one again changes nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::ChannelsOverlap`] when another one can have the same name, [`EngineError::BadSchema`] when a schema cannot be compiled.
+    pub fn declare(&self, spec: &ChannelSpec) -> Result<(), EngineError> {
+        if self
+            .0
+            .read()
+            .by_template
+            .get(spec.template.as_str())
+            .is_some_and(|known| known.spec == *spec)
+        {
+            return Ok(());
+        }
+        let declared = Arc::new(Declared::compile(spec)?);
+        let mut state = self.0.write();
+        if let Some(known) = state.by_template.get(spec.template.as_str())
+            && known.spec == *spec
+        {
+            return Ok(());
+        }
+        if let Some(other) = state
+            .channels
+            .iter()
+            .find(|known| known.spec.template.overlaps(&spec.template))
+        {
+            let (other, this) = (other.spec.template.to_string(), spec.template.to_string());
+            return Err(EngineError::ChannelsOverlap(other, this));
+        }
+        state
+            .by_template
+            .insert(spec.template.as_str().to_owned(), Arc::clone(&declared));
+        state.channels.push(declared);
+        Ok(())
+    }
+
+    /// How a topic of a channel is kept, once its payload has been found to fit.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownTopic`] and [`EngineError::SchemaViolation`].
+    pub fn check(
+        &self,
+        channel: &ChannelName,
+        topic: &TopicName,
+        payload: &[u8],
+    ) -> Result<Keep, EngineError> {
+        let Some(declared) = self.of(channel) else {
+            return Ok(Keep::Log);
+        };
+        let (index, spec) = declared.topic(channel, topic)?;
+        if let Some(validator) = &declared.validators[index] {
+            check_schema(validator, spec, payload)?;
+        }
+        Ok(spec.keep.clone())
+    }
+
+    fn of(&self, channel: &ChannelName) -> Option<Arc<Declared>> {
+        self.0
+            .read()
+            .channels
+            .iter()
+            .find(|declared| declared.spec.template.matches(channel))
+            .map(Arc::clone)
+    }
+}
+
+impl Declared {
+    fn compile(spec: &ChannelSpec) -> Result<Self, EngineError> {
+        let compile = |topic: &TopicSpec| {
+            let Some(schema) = &topic.schema else {
+                return Ok(None);
+            };
+            let validator = jsonschema::options()
+                .should_validate_formats(true)
+                .build(schema);
+            validator.map(Some).map_err(|error| EngineError::BadSchema {
+                channel: spec.template.to_string(),
+                topic: topic.name.clone(),
+                cause: error.to_string(),
+            })
+        };
+        let validators = spec.topics.iter().map(compile).collect::<Result<_, _>>()?;
+        Ok(Self {
+            spec: spec.clone(),
+            validators,
+        })
+    }
+
+    fn topic(
+        &self,
+        channel: &ChannelName,
+        topic: &TopicName,
+    ) -> Result<(usize, &TopicSpec), EngineError> {
+        let found = self
+            .spec
+            .topics
+            .iter()
+            .enumerate()
+            .find(|(_, spec)| spec.name == *topic);
+        found.ok_or_else(|| {
+            let names: Vec<_> = self
+                .spec
+                .topics
+                .iter()
+                .map(|spec| format!("`{}`", spec.name))
+                .collect();
+            let declared = if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            };
+            EngineError::UnknownTopic {
+                channel: channel.to_string(),
+                topic: topic.clone(),
+                declared,
+            }
+        })
+    }
+}
+
+fn check_schema(
+    validator: &Validator,
+    topic: &TopicSpec,
+    payload: &[u8],
+) -> Result<(), EngineError> {
+    let value = serde_json::from_slice(payload).map_err(|error| EngineError::PayloadNotJson {
+        topic: topic.name.clone(),
+        cause: error.to_string(),
+    })?;
+    validator
+        .validate(&value)
+        .map_err(|error| EngineError::SchemaViolation {
+            topic: topic.name.clone(),
+            pointer: error.instance_path().to_string(),
+            problem: error.to_string(),
+        })
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let templates: Vec<_> = self
+            .0
+            .read()
+            .channels
+            .iter()
+            .map(|known| known.spec.template.to_string())
+            .collect();
+        f.debug_tuple("Catalog").field(&templates).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn name(text: &str) -> ChannelName {
+        ChannelName::parse(text).unwrap()
+    }
+
+    fn spec(template: &str) -> ChannelSpec {
+        let schema =
+            json!({"type": "object", "properties": {"age": {"type": "integer", "maximum": 150}}});
+        let topic = TopicSpec {
+            name: TopicName::parse("person").unwrap(),
+            keep: Keep::Latest,
+            schema: Some(schema),
+        };
+        ChannelSpec {
+            template: template.parse().unwrap(),
+            topics: vec![topic],
+        }
+    }
+
+    #[test]
+    fn a_payload_that_does_not_fit_is_pointed_at() {
+        let catalog = Catalog::default();
+        catalog.declare(&spec("people:{team}")).unwrap();
+        let person = TopicName::parse("person").unwrap();
+        assert_eq!(
+            catalog
+                .check(&name("people:a"), &person, br#"{"age":7}"#)
+                .unwrap(),
+            Keep::Latest
+        );
+        let error = catalog
+            .check(&name("people:a"), &person, br#"{"age":151}"#)
+            .unwrap_err();
+        assert!(
+            matches!(&error, EngineError::SchemaViolation { pointer, .. } if pointer == "/age"),
+            "{error}"
+        );
+        let other = TopicName::parse("pets").unwrap();
+        let error = catalog
+            .check(&name("people:a"), &other, b"{}")
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "channel `people:a` declares no topic `pets`; it has `person`"
+        );
+        assert_eq!(
+            catalog.check(&name("other"), &other, b"{}").unwrap(),
+            Keep::Log
+        );
+    }
+
+    #[test]
+    fn templates_that_can_meet_are_refused() {
+        let catalog = Catalog::default();
+        catalog.declare(&spec("chat:{room}")).unwrap();
+        catalog.declare(&spec("chat:{room}")).unwrap();
+        let error = catalog
+            .declare(&spec("chat:lobby"))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "channels `chat:{room}` and `chat:lobby` can have the same name; give one another prefix"
+        );
+    }
+}

@@ -1,0 +1,386 @@
+//! The engine as one handle: what an embedding program and the gateway call.
+
+use std::{fmt, future::Future, path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use stepcast_protocol::{
+    ChannelName, Cursor, EventId, Origin, RunId, RunView, TopicName, event::CheckedEvent, limits,
+};
+
+use crate::{
+    catalog::Catalog,
+    clock::{Clock, Entropy},
+    error::EngineError,
+    hub::{Draft, Hub, Outgoing},
+    runs::{Accepted, Command, FunctionConfig, IdSeed, Runs, Worker},
+    store::{
+        Batch, CommitError, Expect, Outcome, Refusal, RunQuery, RunRow, Store, StoreExt, Write,
+    },
+};
+
+/// Time, chance and bounds of an engine.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    clock: Clock,
+    entropy: Entropy,
+    runs_in_memory: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            clock: Clock::system(),
+            entropy: Entropy::system(),
+            runs_in_memory: limits::RUNS_IN_MEMORY,
+        }
+    }
+}
+
+impl EngineOptions {
+    /// Another clock than the machine's.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Other random numbers than the system's.
+    #[must_use]
+    pub fn with_entropy(self, entropy: Entropy) -> Self {
+        Self { entropy, ..self }
+    }
+
+    /// How many runs may have their function in memory ([`limits::RUNS_IN_MEMORY`]).
+    #[must_use]
+    pub fn with_runs_in_memory(self, runs_in_memory: usize) -> Self {
+        Self {
+            runs_in_memory,
+            ..self
+        }
+    }
+}
+
+/// A message from outside a function.
+#[derive(Debug, Clone)]
+pub struct Publication {
+    /// The channel.
+    pub channel: ChannelName,
+    /// The topic.
+    pub topic: TopicName,
+    /// One JSON text.
+    pub payload: Bytes,
+    /// The run it is said to belong to.
+    pub run: Option<RunId>,
+    /// Whether to wait for its commit. A message with a key always waits.
+    pub durable: bool,
+    /// A key under which it is published once within [`limits::IDEMPOTENCY_WINDOW`].
+    pub key: Option<String>,
+}
+
+/// Store, hub and runs of one process. A cheap handle; [`Engine::close`] ends it.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    hub: Hub,
+    runs: Runs,
+    catalog: Catalog,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+impl Engine {
+    /// Starts an engine over a store that nobody else uses, and takes up every run in it.
+    ///
+    /// # Errors
+    /// [`EngineError`] when two functions have one id or the store cannot be read.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        functions: Vec<FunctionConfig>,
+        worker: Arc<dyn Worker>,
+        options: EngineOptions,
+    ) -> Result<Self, EngineError> {
+        let EngineOptions {
+            clock,
+            entropy,
+            runs_in_memory,
+        } = options;
+        let hub = Hub::new(Arc::clone(&store), clock.clone());
+        let runs = Runs::new(
+            Arc::clone(&store),
+            hub.clone(),
+            clock.clone(),
+            entropy.clone(),
+            worker,
+            functions,
+            runs_in_memory,
+        )?;
+        runs.open().await?;
+        Ok(Self(Arc::new(Inner {
+            store,
+            hub,
+            runs,
+            catalog: Catalog::default(),
+            clock,
+            entropy,
+        })))
+    }
+
+    /// The channels.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// What is known of channels.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.0.catalog
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Random numbers.
+    #[must_use]
+    pub fn entropy(&self) -> &Entropy {
+        &self.0.entropy
+    }
+
+    /// How many runs have their function in memory.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.0.runs.running()
+    }
+
+    /// Accepts events: all of them in one commit, or none. `seed` makes a repeated request give them the same ids.
+    ///
+    /// # Errors
+    /// [`EngineError`] when there are too many or they cannot be committed.
+    pub async fn send(
+        &self,
+        events: Vec<CheckedEvent>,
+        seed: Option<IdSeed>,
+    ) -> Result<Vec<Accepted>, EngineError> {
+        self.0.runs.send(events, seed).await
+    }
+
+    /// Publishes a message from outside a function.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the payload is too large, not JSON or against its schema, when the topic is reserved or unknown, when too
+    /// much waits to be written, or when it cannot be committed.
+    pub async fn publish(&self, publication: Publication) -> Result<Cursor, EngineError> {
+        let Publication {
+            channel,
+            topic,
+            payload,
+            run,
+            durable,
+            key,
+        } = publication;
+        if topic.is_reserved() {
+            return Err(EngineError::ReservedTopic(topic));
+        }
+        if payload.len() > limits::MESSAGE_BYTES {
+            return Err(EngineError::PayloadTooLarge {
+                topic,
+                bytes: payload.len(),
+            });
+        }
+        if let Err(error) = serde_json::from_slice::<&RawValue>(&payload) {
+            return Err(EngineError::PayloadNotJson {
+                topic,
+                cause: error.to_string(),
+            });
+        }
+        let keep = self.0.catalog.check(&channel, &topic, &payload)?;
+        let channel = self.0.hub.channel(&channel).await?;
+        let origin = run.map(|run| {
+            Arc::new(Origin {
+                run,
+                step: None,
+                attempt: 1,
+            })
+        });
+        let draft = Draft {
+            topic,
+            payload,
+            origin,
+            stored: keep.is_stored(),
+        };
+        match key {
+            None if durable => Ok(self
+                .0
+                .hub
+                .publish_durable(Outgoing { channel, draft }, Batch::default())
+                .await?),
+            None => Ok(self.0.hub.try_publish(&channel, draft).await?),
+            Some(key) => self.publish_once(Outgoing { channel, draft }, key).await,
+        }
+    }
+
+    async fn publish_once(&self, outgoing: Outgoing, key: String) -> Result<Cursor, EngineError> {
+        let now = self.0.clock.now();
+        let channel = outgoing.channel.name().clone();
+        let batch = Batch {
+            expect: vec![Expect::PublishKeyIsFree(channel.clone(), key.clone(), now)],
+            ..Batch::default()
+        };
+        let remember = move |batch: &mut Batch, cursors: &[Cursor]| {
+            let until = now + limits::IDEMPOTENCY_WINDOW;
+            let keys = cursors.iter().map(|cursor| Write::PublishKey {
+                channel: channel.clone(),
+                key: key.clone(),
+                cursor: *cursor,
+                until,
+            });
+            batch.writes.extend(keys);
+        };
+        match self.0.hub.commit_one(batch, outgoing, remember).await {
+            Err(CommitError::Refused(Refusal::KeyUsed(cursor))) => Ok(cursor),
+            result => Ok(result?),
+        }
+    }
+
+    /// A run as the outside sees it; nothing when there is none of that id.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store cannot be read.
+    pub async fn run(&self, id: RunId) -> Result<Option<RunView>, EngineError> {
+        Ok(self.0.store.run_row(id).await?.map(view))
+    }
+
+    /// A page of runs, newest first, older than `before`.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store cannot be read.
+    pub async fn runs(
+        &self,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunView>, EngineError> {
+        let rows = self
+            .0
+            .store
+            .runs(RunQuery::Newest(before, limit.clamp(1, limits::PAGE_ROWS)))
+            .await?;
+        Ok(rows.into_iter().map(view).collect())
+    }
+
+    /// The runs an event started, oldest first.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store cannot be read.
+    pub async fn runs_of(&self, event: EventId) -> Result<Vec<RunView>, EngineError> {
+        let rows = self
+            .0
+            .store
+            .runs(RunQuery::OfEvent(event, limits::PAGE_ROWS))
+            .await?;
+        Ok(rows.into_iter().map(view).collect())
+    }
+
+    /// Waits until a run has ended.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownRun`], and what the store says.
+    pub async fn end_of(&self, id: RunId) -> Result<RunView, EngineError> {
+        loop {
+            let end = self.0.runs.end_of(id);
+            let run = self.run(id).await?.ok_or(EngineError::UnknownRun(id))?;
+            if run.status.is_final() {
+                return Ok(run);
+            }
+            if end.await.is_err() {
+                return Err(EngineError::Closing);
+            }
+        }
+    }
+
+    /// Ends a run. Its function is dropped at its next await; what it has done stays.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownRun`], and `run_ended` when it had ended before.
+    pub async fn cancel(&self, id: RunId) -> Result<(), EngineError> {
+        self.0.runs.command(id, Command::Cancel).await
+    }
+
+    /// A setting of the installation.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store cannot be read.
+    pub async fn setting(&self, key: &'static str) -> Result<Option<Vec<u8>>, EngineError> {
+        Ok(self.0.store.setting(key).await?)
+    }
+
+    /// Changes a setting of the installation.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it cannot be committed.
+    pub async fn set_setting(&self, key: &'static str, value: Vec<u8>) -> Result<(), EngineError> {
+        self.0
+            .store
+            .commit(Batch::of(vec![Write::Setting(key, value)]))
+            .await?;
+        Ok(())
+    }
+
+    /// Copies everything into a new file while the engine goes on.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the file exists or cannot be written.
+    pub async fn backup(&self, file: PathBuf) -> Result<(), EngineError> {
+        Ok(self.0.store.backup(file).await?)
+    }
+
+    /// Starts no more runs, lets those that execute come to rest until `patience` ends, gives every lease back and closes the store.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store cannot be closed cleanly.
+    pub async fn close(
+        &self,
+        patience: impl Future<Output = ()> + Send,
+    ) -> Result<(), EngineError> {
+        self.0.runs.close(patience).await;
+        self.0.hub.store_heads().await;
+        Ok(self.0.store.close().await?)
+    }
+}
+
+fn view(row: RunRow) -> RunView {
+    let status = row.phase.status();
+    let (output, error) = match row.outcome {
+        Some(Outcome::Ok(json)) => (
+            RawValue::from_string(String::from_utf8_lossy(&json).into_owned()).ok(),
+            None,
+        ),
+        Some(Outcome::Err(error)) => (None, Some(error)),
+        None => (None, None),
+    };
+    RunView {
+        run_id: row.id,
+        function_id: row.function,
+        event_id: row.event,
+        status,
+        attempt: row.attempt,
+        created_at: row.created_at.to_string(),
+        run_started_at: row.started_at.map(|at| at.to_string()),
+        ended_at: row.ended_at.map(|at| at.to_string()),
+        output,
+        error,
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("hub", &self.0.hub)
+            .field("runs", &self.0.runs)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! A thread of the engine's own, with a runtime of its own: timers and loading go on when user code blocks its threads.
+
+use std::{future::Future, sync::Weak, thread::JoinHandle, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::{runtime::Handle, sync::watch};
+
+use super::{
+    Inner, Runs,
+    command::Command,
+    timers::{Due, PAGE},
+};
+
+/// How often the hub is asked to let go of what nobody uses.
+const SWEEP: Duration = Duration::from_secs(1);
+
+pub(super) struct Background {
+    handle: Handle,
+    stop: watch::Sender<bool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Background {
+    pub(super) fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime without sockets needs nothing that can be missing");
+        let handle = runtime.handle().clone();
+        let (stop, mut stopped) = watch::channel(false);
+        let thread = std::thread::Builder::new()
+            .name("stepcast-engine".to_owned())
+            .spawn(move || {
+                // Ends when `stop` is set or dropped; what was spawned is dropped with the runtime.
+                drop(runtime.block_on(stopped.wait_for(|stop| *stop)));
+            })
+            .expect("the system can start a thread");
+        Self {
+            handle,
+            stop,
+            thread: Mutex::new(Some(thread)),
+        }
+    }
+
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(self.handle.spawn(task));
+    }
+
+    /// Ends the thread and everything on it. From the thread itself, it only asks.
+    pub(super) fn stop(&self) {
+        self.stop.send_replace(true);
+        let Some(thread) = self.thread.lock().take() else {
+            return;
+        };
+        if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+            tracing::error!("the engine's thread panicked");
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Fires timers when their time has come, until the engine is gone.
+pub(super) async fn keep_time(runs: Weak<Inner>) {
+    loop {
+        let Some(inner) = runs.upgrade() else { return };
+        match inner.timers.due(inner.clock.now()) {
+            Due::Fire(timers) => {
+                let runs = Runs(inner);
+                for timer in timers {
+                    runs.command_soon(timer.run, Command::TimerFired(timer));
+                }
+            }
+            Due::Load(after) => match inner.store.timers(after, PAGE).await {
+                Ok(page) => inner.timers.loaded(page),
+                Err(error) => {
+                    tracing::error!(%error, "timers could not be read; trying again");
+                    tokio::time::sleep(SWEEP).await;
+                }
+            },
+            Due::At(at) => {
+                let clock = inner.clock.clone();
+                let changed = inner.timers.changed.notified();
+                // The engine must be able to go while this waits.
+                tokio::select! {
+                    () = clock.wait_until(at) => {}
+                    () = changed => {}
+                    () = tokio::time::sleep(SWEEP) => {}
+                }
+            }
+            Due::Never => {
+                tokio::select! {
+                    () = inner.timers.changed.notified() => {}
+                    () = tokio::time::sleep(SWEEP) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Lets the hub sweep once in a while, until the engine is gone.
+pub(super) async fn keep_tidy(runs: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let Some(inner) = runs.upgrade() else { return };
+        inner.hub.sweep();
+        inner.ends.lock().retain(|_, waiting| {
+            waiting.retain(|end| !end.is_closed());
+            !waiting.is_empty()
+        });
+    }
+}

@@ -1,0 +1,188 @@
+//! One run in memory: its state and what waits to be applied to it. One batch of a run is in flight at a time; what arrives meanwhile makes
+//! the next one. The state changes only after the commit.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, MutexGuard};
+use stepcast_protocol::{Event, RunId};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    command::Command, created::CreatedRun, lanes::Place, state::RunState, transition::Refused,
+    worker::Update,
+};
+use crate::{
+    hub::Outgoing,
+    store::{CommitError, Phase, StepRow, StepState, Write},
+};
+
+/// A command on its way, with what is committed together with it.
+pub(super) struct Envelope {
+    pub(super) command: Command,
+    pub(super) attached: Attached,
+    pub(super) reply: Option<oneshot::Sender<Result<(), CommandError>>>,
+    /// The place in memory that a [`Command::Lease`] fills.
+    pub(super) place: Option<Place>,
+}
+
+/// What is true from the same commit on: messages, events, and runs that they create.
+#[derive(Default)]
+pub(super) struct Attached {
+    pub(super) outgoing: Vec<Outgoing>,
+    pub(super) writes: Vec<Write>,
+    pub(super) events: Vec<Arc<Event>>,
+    pub(super) created: Vec<CreatedRun>,
+}
+
+/// Why a command had no effect.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommandError {
+    /// It does not fit the run's state.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It could not be committed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl Envelope {
+    pub(super) fn new(command: Command) -> Self {
+        Self {
+            command,
+            attached: Attached::default(),
+            reply: None,
+            place: None,
+        }
+    }
+
+    pub(super) fn answer(self, result: Result<(), CommandError>) {
+        if let Some(reply) = self.reply {
+            // Whoever asked may have gone; the command had its effect all the same.
+            drop(reply.send(result));
+        }
+    }
+}
+
+pub(super) struct RunCell {
+    pub(super) id: RunId,
+    pub(super) event: Arc<Event>,
+    /// The lease that holds the run now; 0 when none does. Publishers look here, without the lock.
+    lease: AtomicU32,
+    state: Mutex<CellState>,
+}
+
+pub(super) struct CellState {
+    pub(super) run: RunState,
+    pub(super) inbox: VecDeque<Envelope>,
+    pub(super) committing: bool,
+    /// It has left memory; whoever still holds it has to fetch the run again.
+    pub(super) detached: bool,
+    pub(super) updates: Option<mpsc::UnboundedSender<Update>>,
+    pub(super) place: Option<Place>,
+}
+
+impl RunCell {
+    pub(super) fn new(run: RunState, event: Arc<Event>) -> Self {
+        let lease = AtomicU32::new(held_lease(&run));
+        let id = run.row.id;
+        let state = CellState {
+            run,
+            inbox: VecDeque::new(),
+            committing: false,
+            detached: false,
+            updates: None,
+            place: None,
+        };
+        Self {
+            id,
+            event,
+            lease,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, CellState> {
+        self.state.lock()
+    }
+
+    /// Puts a command into the inbox, or gives it back when the cell has left memory.
+    pub(super) fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
+        let mut state = self.lock();
+        if state.detached {
+            return Err(envelope);
+        }
+        state.inbox.push_back(envelope);
+        Ok(())
+    }
+
+    pub(super) fn is_held_by(&self, lease: u32) -> bool {
+        lease != 0 && self.lease.load(Ordering::Acquire) == lease
+    }
+
+    /// Takes over the state that is on disk now.
+    pub(super) fn absorb(&self, state: &mut CellState, run: RunState) {
+        self.lease.store(held_lease(&run), Ordering::Release);
+        state.run = run;
+    }
+
+    /// Ends whatever life it has: the worker hears that it is over, what waits is answered.
+    pub(super) fn detach(&self, error: &CommitError) {
+        let mut state = self.lock();
+        state.detached = true;
+        self.lease.store(0, Ordering::Release);
+        state.tell(Update::Over);
+        state.updates = None;
+        let inbox = std::mem::take(&mut state.inbox);
+        let place = state.place.take();
+        drop(state);
+        drop(place);
+        inbox
+            .into_iter()
+            .for_each(|envelope| envelope.answer(Err(error.clone().into())));
+    }
+}
+
+fn held_lease(run: &RunState) -> u32 {
+    if run.row.phase == Phase::Leased {
+        run.row.lease
+    } else {
+        0
+    }
+}
+
+impl CellState {
+    pub(super) fn tell(&self, update: Update) {
+        if let Some(updates) = &self.updates {
+            // A worker that has dropped the run hears nothing more.
+            drop(updates.send(update));
+        }
+    }
+
+    /// Asks the worker to give the run back, if all that it does may be to wait.
+    pub(super) fn ask_to_give_back(&self) {
+        let waits = |step: &StepRow| matches!(step.state, StepState::Waiting { .. });
+        if self.run.row.phase == Phase::Leased && self.run.steps.values().any(waits) {
+            self.tell(Update::GiveBack);
+        }
+    }
+
+    /// Whether it may leave memory: nothing is on its way, and nobody executes it.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.committing && self.inbox.is_empty() && self.run.row.phase != Phase::Leased
+    }
+}
+
+impl fmt::Debug for RunCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunCell")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

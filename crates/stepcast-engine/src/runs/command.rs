@@ -1,0 +1,127 @@
+//! What can happen to a run, and what follows from it. Values only.
+
+use bytes::Bytes;
+use stepcast_protocol::{RunError, StepId, Timestamp};
+
+use super::retry::Retry;
+use crate::store::{EventWait, Outcome, Timer, Verb};
+
+/// Which step a worker speaks of, and what the step does to what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepKey {
+    /// The step's id.
+    pub id: StepId,
+    /// What it does.
+    pub verb: Verb,
+    /// What it does it to; see [`crate::store::StepRow::target`].
+    pub target: String,
+}
+
+/// A failure of user code, or of the engine on its behalf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened.
+    pub error: RunError,
+    /// Whether trying again is pointless.
+    pub terminal: bool,
+}
+
+/// What can happen to a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// The scheduler has a place for it.
+    Lease,
+    /// From the holder of this lease.
+    Work(u32, Work),
+    /// Something outside that a step waited for has come: the event, the end of the invoked run.
+    WaitEnded(StepId, Outcome),
+    /// A timer has fired.
+    TimerFired(Timer),
+    /// Somebody wants it to end.
+    Cancel,
+}
+
+/// What the worker that holds a run reports.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// A step has its result.
+    StepEnded(StepKey, Outcome),
+    /// An attempt of a step has failed. `chance`, from 0 to 1, is for the pause.
+    StepFailed {
+        /// The step.
+        step: StepKey,
+        /// Why.
+        failure: Failure,
+        /// When it is tried again.
+        retry: Retry,
+        /// A random number.
+        chance: f64,
+    },
+    /// An attempt of a step was dropped before it ended.
+    StepAbandoned(StepKey),
+    /// A step waits, until a time or for something that [`Command::WaitEnded`] brings.
+    WaitStarted {
+        /// The step.
+        step: StepKey,
+        /// When the wait ends by itself.
+        until: Option<Timestamp>,
+        /// The event it waits for, if it waits for one.
+        event: Option<Box<EventWait>>,
+    },
+    /// All it awaits is recorded; the lease is given back.
+    Parked,
+    /// The process ends; the lease is given back and nothing counts against the run.
+    Released,
+    /// The function returned.
+    Returned(Bytes),
+    /// The function failed.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// When it is tried again.
+        retry: Retry,
+        /// A random number.
+        chance: f64,
+    },
+}
+
+/// What must happen once a transition is on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Hand the run to the worker, under its new lease.
+    Start,
+    /// Tell the worker that a step has ended.
+    StepDone {
+        /// The step.
+        step: StepId,
+        /// Its place in the order of results.
+        seq: u64,
+        /// Its result.
+        outcome: Outcome,
+    },
+    /// Tell the worker when a step is tried again.
+    StepRetry {
+        /// The step.
+        step: StepId,
+        /// How many attempts are used up.
+        attempts: u32,
+        /// When.
+        at: Timestamp,
+    },
+    /// Tell the worker that a wait is recorded.
+    Waiting(StepId),
+    /// Watch for a timer.
+    SetTimer(Timer),
+    /// A timer is no longer needed.
+    ClearTimer(Timer),
+    /// Watch for an event.
+    StartEventWait(Box<EventWait>),
+    /// A step no longer waits for the event of that name.
+    EndEventWait(StepId, String),
+    /// The worker holds it no longer: it waits in the queue, for its time, or for what it awaits.
+    Unheld,
+    /// It is queued and due: the scheduler may lease it.
+    Ready,
+    /// It has ended.
+    Ended,
+}

@@ -1,0 +1,382 @@
+//! From commands to commits and back: what waits for a run becomes one batch, and what comes of it happens after the commit.
+
+use std::{sync::Arc, time::Duration};
+
+use stepcast_protocol::RunError;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Runs,
+    cell::{Attached, CellState, CommandError, Envelope, RunCell},
+    command::{Command, Effect, Work},
+    created::CreatedRun,
+    lanes::Place,
+    state::RunState,
+    transition::{self, Refused},
+    worker::{LeasedRun, Update},
+};
+use crate::{
+    hub::Outgoing,
+    store::{Batch, CommitError, Expect, Fence, Phase, Write},
+};
+
+/// How long a commit that found no space waits before it is tried again.
+const NO_SPACE_PAUSE: Duration = Duration::from_secs(1);
+
+/// A batch of one run that is on its way.
+struct Prepared {
+    next: RunState,
+    effects: Vec<Effect>,
+    commands: Vec<Accepted>,
+}
+
+/// A command of the batch, with what is needed to try it again or to tell what came of it.
+struct Accepted {
+    command: Command,
+    attached: Attached,
+    reply: Option<oneshot::Sender<Result<(), CommandError>>>,
+    place: Option<Place>,
+}
+
+/// What happens once the run's lock is free again.
+#[derive(Default)]
+struct Afterwards {
+    ready: bool,
+    ended: bool,
+    places: Vec<Place>,
+}
+
+impl Runs {
+    /// Makes what waits for a run into a batch and submits it, unless one is on its way.
+    pub(super) fn pump(&self, cell: &Arc<RunCell>) {
+        let Some((batch, outgoing, prepared)) = self.prepare(cell) else {
+            self.retire(cell);
+            return;
+        };
+        let (runs, cell) = (self.clone(), Arc::clone(cell));
+        let done = move |result: Result<_, CommitError>| {
+            runs.on_committed(&cell, prepared, result.map(|_| ()))
+        };
+        self.0.hub.commit(batch, outgoing, |_, _| {}, done);
+    }
+
+    fn prepare(&self, cell: &RunCell) -> Option<(Batch, Vec<Outgoing>, Prepared)> {
+        let mut state = cell.lock();
+        if state.committing {
+            return None;
+        }
+        let now = self.0.clock.now();
+        let mut next = state.run.clone();
+        let (mut batch, mut outgoing, mut effects, mut commands) =
+            (Batch::default(), Vec::new(), Vec::new(), Vec::new());
+        while let Some(mut envelope) = state.inbox.pop_front() {
+            let transition = match transition::apply(&next, envelope.command.clone(), now) {
+                Ok(transition) => transition,
+                Err(refused) => {
+                    refuse(&state, envelope, refused);
+                    continue;
+                }
+            };
+            if let Command::Work(lease, _) = envelope.command {
+                batch.fence = Some(Fence {
+                    run: cell.id,
+                    lease,
+                });
+            }
+            next = transition.state;
+            effects.extend(transition.effects);
+            batch
+                .writes
+                .extend(std::mem::take(&mut envelope.attached.writes));
+            batch.writes.extend(transition.writes);
+            outgoing.extend(envelope.attached.outgoing.iter().cloned());
+            let Envelope {
+                command,
+                attached,
+                reply,
+                place,
+            } = envelope;
+            commands.push(Accepted {
+                command,
+                attached,
+                reply,
+                place,
+            });
+        }
+        if commands.is_empty() {
+            return None;
+        }
+        if batch.fence.is_none() {
+            batch.expect.push(Expect::RunIsOpen(cell.id));
+        }
+        keep_last_run_row(&mut batch.writes, cell);
+        state.committing = true;
+        Some((
+            batch,
+            outgoing,
+            Prepared {
+                next,
+                effects,
+                commands,
+            },
+        ))
+    }
+
+    fn on_committed(
+        &self,
+        cell: &Arc<RunCell>,
+        prepared: Prepared,
+        result: Result<(), CommitError>,
+    ) {
+        match result {
+            Ok(()) => self.on_success(cell, prepared),
+            Err(CommitError::NoSpace(problem)) => self.hold_for_space(cell, prepared, problem),
+            Err(error) => {
+                if matches!(error, CommitError::OutcomeUnknown(_)) {
+                    self.restart_soon();
+                } else if !matches!(error, CommitError::Closed) {
+                    tracing::warn!(run = %cell.id, %error, "a run was given up until the next start");
+                }
+                for command in prepared.commands {
+                    command.answer(Err(error.clone().into()));
+                }
+                self.0.cells.lock().remove(&cell.id);
+                cell.detach(&error);
+            }
+        }
+    }
+
+    fn on_success(&self, cell: &Arc<RunCell>, prepared: Prepared) {
+        let Prepared {
+            next,
+            effects,
+            commands,
+        } = prepared;
+        let mut after = Afterwards::default();
+        let (mut attached, mut replies) = (Vec::new(), Vec::new());
+        {
+            let mut state = cell.lock();
+            state.committing = false;
+            cell.absorb(&mut state, next);
+            for command in commands {
+                // A run has one place: the one its last lease brought.
+                after
+                    .places
+                    .extend(command.place.and_then(|place| state.place.replace(place)));
+                attached.push(command.attached);
+                replies.extend(command.reply);
+            }
+            for effect in effects {
+                self.perform(cell, &mut state, effect, &mut after);
+            }
+            if state.run.row.phase != Phase::Leased {
+                state.updates = None;
+                after.places.extend(state.place.take());
+            }
+        }
+        for reply in replies {
+            drop(reply.send(Ok(())));
+        }
+        attached
+            .into_iter()
+            .for_each(|attached| self.on_attached(attached));
+        self.perform_afterwards(cell, after);
+        self.pump(cell);
+    }
+
+    fn perform(
+        &self,
+        cell: &Arc<RunCell>,
+        state: &mut CellState,
+        effect: Effect,
+        after: &mut Afterwards,
+    ) {
+        let inner = &self.0;
+        match effect {
+            Effect::Start => self.start(cell, state),
+            Effect::StepDone { step, seq, outcome } => {
+                state.tell(Update::StepDone { step, seq, outcome })
+            }
+            Effect::StepRetry { step, attempts, at } => {
+                state.tell(Update::StepRetry { step, attempts, at })
+            }
+            Effect::Waiting(step) => state.tell(Update::Waiting(step)),
+            Effect::SetTimer(timer) => inner.timers.set(timer),
+            Effect::ClearTimer(timer) => inner.timers.remove(&timer),
+            Effect::StartEventWait(wait) => inner.waits.start(*wait),
+            Effect::EndEventWait(step, event) => inner.waits.end(cell.id, &step, &event),
+            Effect::Unheld => state.tell(Update::Over),
+            Effect::Ready => after.ready = true,
+            Effect::Ended => {
+                state.tell(Update::Over);
+                after.ended = true;
+            }
+        }
+    }
+
+    fn perform_afterwards(&self, cell: &RunCell, after: Afterwards) {
+        let Afterwards {
+            ready,
+            ended,
+            places,
+        } = after;
+        drop(places);
+        if ready {
+            let function = cell.lock().run.row.function.clone();
+            self.0.lanes.ready(&function, cell.id);
+        }
+        if ended {
+            self.on_ended(cell);
+        }
+    }
+
+    /// A run has ended: those who wait for it hear of it.
+    fn on_ended(&self, cell: &RunCell) {
+        let (parent, outcome) = {
+            let state = cell.lock();
+            (state.run.row.parent.clone(), state.run.row.outcome.clone())
+        };
+        for end in self.0.ends.lock().remove(&cell.id).unwrap_or_default() {
+            end.send(()).ok();
+        }
+        if let (Some(parent), Some(outcome)) = (parent, outcome) {
+            self.command_soon(parent.run, Command::WaitEnded(parent.step, outcome));
+        }
+    }
+
+    /// Hands a leased run to the worker.
+    fn start(&self, cell: &Arc<RunCell>, state: &mut CellState) {
+        let (updates, heard) = mpsc::unbounded_channel();
+        state.updates = Some(updates);
+        let row = &state.run.row;
+        let lease = super::RunLease {
+            runs: self.clone(),
+            cell: Arc::clone(cell),
+            number: row.lease,
+        };
+        self.0.worker.start(LeasedRun {
+            id: cell.id,
+            function: row.function.clone(),
+            attempt: row.attempt,
+            event: Arc::clone(&cell.event),
+            steps: state.run.results(),
+            lease,
+            updates: heard,
+        });
+    }
+
+    /// A created run is on disk: it starts, or waits for its turn or its time.
+    pub(super) fn begin(&self, created: CreatedRun) {
+        let CreatedRun {
+            state,
+            event,
+            place,
+        } = created;
+        let (id, row) = (state.row.id, state.row.clone());
+        if row.phase == Phase::Leased {
+            let cell = Arc::new(RunCell::new(state, event));
+            self.0.cells.lock().insert(
+                id,
+                Arc::new(tokio::sync::OnceCell::new_with(Some(Arc::clone(&cell)))),
+            );
+            let mut state = cell.lock();
+            state.place = place;
+            self.start(&cell, &mut state);
+        } else if row.due_at > self.0.clock.now() {
+            self.0.timers.set(crate::store::Timer {
+                at: row.due_at,
+                run: id,
+                step: None,
+            });
+        } else {
+            self.0.lanes.ready(&row.function, id);
+        }
+    }
+
+    /// Nothing is acknowledged and nothing is lost: the same commands are tried again when there may be space.
+    fn hold_for_space(&self, cell: &Arc<RunCell>, prepared: Prepared, problem: String) {
+        tracing::error!(run = %cell.id, code = "no_space", problem, "a run waits for disk space");
+        {
+            let mut state = cell.lock();
+            for command in prepared.commands.into_iter().rev() {
+                state.inbox.push_front(command.again());
+            }
+        }
+        let (runs, cell) = (self.clone(), Arc::clone(cell));
+        self.0.background.spawn(async move {
+            tokio::time::sleep(NO_SPACE_PAUSE).await;
+            cell.lock().committing = false;
+            runs.pump(&cell);
+        });
+    }
+
+    /// A run that nobody executes and nothing is on its way to leaves memory.
+    fn retire(&self, cell: &RunCell) {
+        let mut cells = self.0.cells.lock();
+        let mut state = cell.lock();
+        if state.is_idle() && !state.detached {
+            state.detached = true;
+            cells.remove(&cell.id);
+        }
+    }
+}
+
+impl Accepted {
+    fn answer(self, result: Result<(), CommandError>) {
+        Envelope {
+            command: self.command,
+            attached: self.attached,
+            reply: self.reply,
+            place: self.place,
+        }
+        .answer(result);
+    }
+
+    /// The envelope it came in, to be applied once more.
+    fn again(self) -> Envelope {
+        Envelope {
+            command: self.command,
+            attached: self.attached,
+            reply: self.reply,
+            place: self.place,
+        }
+    }
+}
+
+/// A refused report reaches the worker that holds the run; one from an old lease has nobody to hear it.
+fn refuse(state: &CellState, envelope: Envelope, refused: Refused) {
+    if let Command::Work(lease, work) = &envelope.command
+        && state.run.is_held_by(*lease)
+        && let Some(step) = step_of(work)
+    {
+        let error = RunError::new(refused.code(), &refused);
+        state.tell(Update::StepRefused {
+            step: step.id.clone(),
+            error,
+        });
+    }
+    envelope.answer(Err(refused.into()));
+}
+
+fn step_of(work: &Work) -> Option<&super::StepKey> {
+    match work {
+        Work::StepEnded(step, _)
+        | Work::StepFailed { step, .. }
+        | Work::StepAbandoned(step)
+        | Work::WaitStarted { step, .. } => Some(step),
+        Work::Parked | Work::Released | Work::Returned(_) | Work::Failed { .. } => None,
+    }
+}
+
+/// Several commands may have changed the run's row; the last row holds them all.
+fn keep_last_run_row(writes: &mut Vec<Write>, cell: &RunCell) {
+    let is_row = |write: &Write| matches!(write, Write::Run(row) if row.id == cell.id);
+    let mut left = writes.iter().filter(|write| is_row(write)).count();
+    if left > 1 {
+        writes.retain(|write| {
+            let row = is_row(write);
+            left -= usize::from(row);
+            !row || left == 0
+        });
+    }
+}

@@ -1,0 +1,227 @@
+//! How events come in: event, runs and their first leases are one commit.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use stepcast_protocol::{Event, EventId, RunId, Timestamp, event::CheckedEvent, limits};
+use tokio::sync::oneshot;
+
+use super::{Runs, cell::Attached, command::Command, waits};
+use crate::{
+    error::EngineError,
+    store::{Batch, CommitError, Expect, Outcome, Refusal, RunQuery, Write},
+};
+
+/// What came of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The engine's id; the earlier one when the event had been accepted before.
+    pub event: EventId,
+    /// The runs it started.
+    pub runs: Vec<RunId>,
+}
+
+/// What makes a repeated request give its events the same ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdSeed {
+    millis: u64,
+    bytes: [u8; 10],
+}
+
+impl IdSeed {
+    /// Reads `<milliseconds since 1970>,<base64 of 10 bytes>`.
+    ///
+    /// # Errors
+    /// [`EngineError::BadSeed`] names the text.
+    pub fn parse(text: &str) -> Result<Self, EngineError> {
+        let parse = || {
+            let (millis, bytes) = text.split_once(',')?;
+            let bytes = BASE64_STANDARD.decode(bytes.trim()).ok()?;
+            Some(Self {
+                millis: millis.trim().parse().ok()?,
+                bytes: bytes.try_into().ok()?,
+            })
+        };
+        parse().ok_or_else(|| EngineError::BadSeed(text.chars().take(64).collect()))
+    }
+
+    /// The id of the n-th event of a request, from 1.
+    fn id(self, n: u32) -> EventId {
+        let [head @ .., a, b, c, d] = self.bytes;
+        let [a, b, c, d] = u32::from_be_bytes([a, b, c, d])
+            .wrapping_add(n)
+            .to_be_bytes();
+        let mut random = [0; 16];
+        random[6..12].copy_from_slice(&head);
+        random[12..].copy_from_slice(&[a, b, c, d]);
+        EventId::from_parts(self.millis, u128::from_be_bytes(random))
+    }
+}
+
+impl Runs {
+    /// The event with an id of the engine's own.
+    pub(super) fn accept(&self, event: CheckedEvent, now: Timestamp) -> Event {
+        let CheckedEvent {
+            name,
+            data,
+            key,
+            at,
+        } = event;
+        Event {
+            id: self.0.entropy.event_id(now),
+            name,
+            data,
+            key,
+            at: at.unwrap_or(now),
+        }
+    }
+
+    /// Adds an event and the runs it starts to a commit.
+    pub(super) fn attach_event(&self, event: &Arc<Event>, now: Timestamp, attached: &mut Attached) {
+        attached.writes.push(Write::Event(Arc::clone(event)));
+        if event.key.is_some() {
+            attached.writes.push(Write::EventKey(
+                Arc::clone(event),
+                now + limits::IDEMPOTENCY_WINDOW,
+            ));
+        }
+        for function in self.0.triggers.get(&event.name).into_iter().flatten() {
+            let (created, writes) = self.create(function, event, None, now);
+            attached.writes.extend(writes);
+            attached.created.push(created);
+        }
+        attached.events.push(Arc::clone(event));
+    }
+
+    /// Accepts events: all of them in one commit, or none. One that was accepted before keeps its id and starts nothing.
+    pub(crate) async fn send(
+        &self,
+        events: Vec<CheckedEvent>,
+        seed: Option<IdSeed>,
+    ) -> Result<Vec<Accepted>, EngineError> {
+        if events.len() > limits::EVENTS_PER_REQUEST {
+            return Err(EngineError::TooManyEvents {
+                count: events.len(),
+            });
+        }
+        let now = self.0.clock.now();
+        let mut events: Vec<_> = events
+            .into_iter()
+            .map(|event| self.accept(event, now))
+            .collect();
+        if let Some(seed) = seed {
+            for (n, event) in (1..).zip(&mut events) {
+                event.id = seed.id(n);
+            }
+        }
+        let may_repeat = seed.is_some();
+        let mut new: Vec<_> = events.iter().cloned().map(Arc::new).collect();
+        let mut known = Vec::new();
+        let started = loop {
+            match self.commit_events(&new, may_repeat, now).await {
+                Ok(started) => break started,
+                Err(CommitError::Refused(Refusal::EventKnown {
+                    sent,
+                    known: earlier,
+                })) => {
+                    new.retain(|event| event.id != sent);
+                    known.push((sent, earlier));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let mut accepted = Vec::with_capacity(events.len());
+        for event in events {
+            accepted.push(match known.iter().find(|(sent, _)| *sent == event.id) {
+                Some((_, earlier)) => self.accepted_before(*earlier).await?,
+                None => {
+                    let of_event = started.iter().filter(|(id, _)| *id == event.id);
+                    Accepted {
+                        event: event.id,
+                        runs: of_event.map(|(_, run)| *run).collect(),
+                    }
+                }
+            });
+        }
+        Ok(accepted)
+    }
+
+    async fn accepted_before(&self, event: EventId) -> Result<Accepted, EngineError> {
+        let rows = self
+            .0
+            .store
+            .runs(RunQuery::OfEvent(event, limits::PAGE_ROWS))
+            .await?;
+        Ok(Accepted {
+            event,
+            runs: rows.into_iter().map(|row| row.id).collect(),
+        })
+    }
+
+    async fn commit_events(
+        &self,
+        events: &[Arc<Event>],
+        may_repeat: bool,
+        now: Timestamp,
+    ) -> Result<Vec<(EventId, RunId)>, CommitError> {
+        let mut attached = Attached::default();
+        let mut expect = Vec::new();
+        for event in events {
+            if may_repeat || event.key.is_some() {
+                expect.push(Expect::EventIsNew(Box::new(Event::clone(event)), now));
+            }
+            self.attach_event(event, now, &mut attached);
+        }
+        let started = attached
+            .created
+            .iter()
+            .map(|created| (created.event.id, created.id()))
+            .collect();
+        let batch = Batch {
+            expect,
+            writes: std::mem::take(&mut attached.writes),
+            ..Batch::default()
+        };
+        let (done, outcome) = oneshot::channel();
+        let runs = self.clone();
+        self.0.store.submit(
+            batch,
+            Box::new(move |result| {
+                if result.is_ok() {
+                    runs.on_attached(attached);
+                }
+                drop(done.send(result));
+            }),
+        );
+        outcome.await.unwrap_or(Err(CommitError::Closed))?;
+        Ok(started)
+    }
+
+    /// What was committed together with something is true now: events reach those who wait for them, runs begin.
+    pub(super) fn on_attached(&self, attached: Attached) {
+        for event in &attached.events {
+            for wait in self.0.waits.take(event) {
+                let outcome = Outcome::Ok(waits::to_result(event));
+                self.command_soon(wait.run, Command::WaitEnded(wait.step, outcome));
+            }
+        }
+        for created in attached.created {
+            self.begin(created);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_each_event_its_id_and_the_same_again() {
+        let seed = IdSeed::parse("1795462441203,AAAAAAAAAAAAAQ==").unwrap();
+        assert_ne!(seed.id(1), seed.id(2));
+        assert_eq!(seed.id(1), EventId::from_parts(1_795_462_441_203, 2));
+        for wrong in ["", "1,", "x,AAAAAAAAAAAAAQ==", "1,AAAA"] {
+            assert!(IdSeed::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! A worker's hold on a run, and everything it can report. Reports return at once; what comes of them arrives as updates, after the commit.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use stepcast_protocol::{
+    ChannelName, Cursor, ErrorCode, EventName, FunctionId, Origin, StepId, Timestamp, TopicName,
+    event::CheckedEvent,
+};
+
+use super::{
+    Runs,
+    cell::{Attached, Envelope, RunCell},
+    command::{Command, Failure, StepKey, Work},
+    retry::Retry,
+};
+use crate::{
+    error::EngineError,
+    hub::{Draft, Outgoing},
+    store::{EventWait, Outcome, Parent, Verb, Write, rows::Matching},
+};
+
+/// The hold of one worker on one run. A cheap handle; every use carries the lease's number.
+#[derive(Clone)]
+pub struct RunLease {
+    pub(super) runs: Runs,
+    pub(super) cell: Arc<RunCell>,
+    pub(super) number: u32,
+}
+
+impl RunLease {
+    /// Whether the worker still holds the run.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.cell.is_held_by(self.number)
+    }
+
+    /// The engine's time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.runs.0.clock.now()
+    }
+
+    /// Waits until the engine's time has come to `at`.
+    pub async fn wait_until(&self, at: Timestamp) {
+        self.runs.0.clock.wait_until(at).await;
+    }
+
+    fn report(&self, work: Work, attached: Attached) {
+        let envelope = Envelope {
+            attached,
+            ..Envelope::new(Command::Work(self.number, work))
+        };
+        match self.cell.push(envelope) {
+            Ok(()) => self.runs.pump(&self.cell),
+            // The run has left memory, so this lease is over and the worker has been told.
+            Err(late) => drop(late),
+        }
+    }
+
+    /// A step has its result.
+    pub fn step_ended(&self, step: StepKey, outcome: Outcome) {
+        self.report(Work::StepEnded(step, outcome), Attached::default());
+    }
+
+    /// An attempt of a step has failed.
+    pub fn step_failed(&self, step: StepKey, failure: Failure, retry: Retry) {
+        let chance = self.runs.0.entropy.fraction();
+        self.report(
+            Work::StepFailed {
+                step,
+                failure,
+                retry,
+                chance,
+            },
+            Attached::default(),
+        );
+    }
+
+    /// An attempt of a step was dropped before it ended.
+    pub fn step_abandoned(&self, step: StepKey) {
+        self.report(Work::StepAbandoned(step), Attached::default());
+    }
+
+    /// A durable publish: one commit holds the step and the message.
+    pub fn step_publishes(&self, step: StepKey, outgoing: Outgoing) {
+        let attached = Attached {
+            outgoing: vec![outgoing],
+            ..Attached::default()
+        };
+        self.report(
+            Work::StepEnded(step, Outcome::Ok(Bytes::from_static(b"null"))),
+            attached,
+        );
+    }
+
+    /// Events sent by a step: one commit holds the step, the events and the runs they start.
+    pub fn step_sends(&self, step: StepKey, events: Vec<CheckedEvent>) {
+        let now = self.now();
+        let events: Vec<_> = events
+            .into_iter()
+            .map(|event| Arc::new(self.runs.accept(event, now)))
+            .collect();
+        let mut attached = Attached::default();
+        for event in &events {
+            self.runs.attach_event(event, now, &mut attached);
+        }
+        let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+        let json = serde_json::to_vec(&ids).expect("ids can always be written as JSON");
+        self.report(Work::StepEnded(step, Outcome::Ok(json.into())), attached);
+    }
+
+    /// A step sleeps until a time.
+    pub fn step_sleeps(&self, step: StepKey, until: Timestamp) {
+        self.report(
+            Work::WaitStarted {
+                step,
+                until: Some(until),
+                event: None,
+            },
+            Attached::default(),
+        );
+    }
+
+    /// A step waits for an event, at most until a time. `since_run_start` counts events that came after the run was created as well.
+    pub fn step_waits_for_event(
+        &self,
+        step: StepKey,
+        event: EventName,
+        matching: Vec<Matching>,
+        until: Option<Timestamp>,
+    ) {
+        let wait = EventWait {
+            run: self.cell.id,
+            step: step.id.clone(),
+            event,
+            matching,
+            after: 0,
+        };
+        self.report(
+            Work::WaitStarted {
+                step,
+                until,
+                event: Some(Box::new(wait)),
+            },
+            Attached::default(),
+        );
+    }
+
+    /// A step runs another function and waits for its end, at most until a time. One commit holds the wait and the new run.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownFunction`] when this program has no such function.
+    pub fn step_invokes(
+        &self,
+        step: StepKey,
+        function: &FunctionId,
+        input: CheckedEvent,
+        until: Option<Timestamp>,
+    ) -> Result<(), EngineError> {
+        self.runs.function(function)?;
+        let now = self.now();
+        let event = Arc::new(self.runs.accept(input, now));
+        let parent = Parent {
+            run: self.cell.id,
+            step: step.id.clone(),
+        };
+        let (created, writes) = self.runs.create(function, &event, Some(parent), now);
+        let mut attached = Attached::default();
+        // The event is the child's input only; it triggers nothing else.
+        attached.writes.push(Write::Event(event));
+        attached.writes.extend(writes);
+        attached.created.push(created);
+        self.report(
+            Work::WaitStarted {
+                step,
+                until,
+                event: None,
+            },
+            attached,
+        );
+        Ok(())
+    }
+
+    /// Publishes a message that is not durable.
+    ///
+    /// # Errors
+    /// `lease_lost` when the run is no longer held, and what the hub says.
+    pub async fn publish(
+        &self,
+        channel: &ChannelName,
+        topic: TopicName,
+        payload: Bytes,
+        stored: bool,
+        origin: Arc<Origin>,
+    ) -> Result<Cursor, EngineError> {
+        let channel = self.runs.0.hub.channel(channel).await?;
+        if !self.is_current() {
+            return Err(self.lost());
+        }
+        let draft = Draft {
+            topic,
+            payload,
+            origin: Some(origin),
+            stored,
+        };
+        Ok(self.runs.0.hub.publish(&channel, draft).await?)
+    }
+
+    fn lost(&self) -> EngineError {
+        EngineError::LeaseLost {
+            run: self.cell.id,
+            lease: self.number,
+        }
+    }
+
+    /// All the function awaits is recorded: the run goes on when one of its waits ends.
+    pub fn park(&self) {
+        self.report(Work::Parked, Attached::default());
+    }
+
+    /// The run is given back as it is, because the process ends.
+    pub fn release(&self) {
+        self.report(Work::Released, Attached::default());
+    }
+
+    /// The function returned.
+    pub fn returned(&self, json: Bytes) {
+        self.report(Work::Returned(json), Attached::default());
+    }
+
+    /// The function failed.
+    pub fn failed(&self, failure: Failure, retry: Retry) {
+        let chance = self.runs.0.entropy.fraction();
+        self.report(
+            Work::Failed {
+                failure,
+                retry,
+                chance,
+            },
+            Attached::default(),
+        );
+    }
+}
+
+impl StepKey {
+    /// A step with nothing it does something to.
+    #[must_use]
+    pub fn new(id: StepId, verb: Verb) -> Self {
+        Self {
+            id,
+            verb,
+            target: String::new(),
+        }
+    }
+
+    /// A step that does something to `target`.
+    #[must_use]
+    pub fn with_target(self, target: impl Into<String>) -> Self {
+        Self {
+            target: target.into(),
+            ..self
+        }
+    }
+}
+
+impl Failure {
+    /// A failure that may be tried again.
+    #[must_use]
+    pub fn of(error: stepcast_protocol::RunError) -> Self {
+        Self {
+            error,
+            terminal: false,
+        }
+    }
+
+    /// A failure of the engine's rules, which no try can mend.
+    #[must_use]
+    pub fn terminal(code: ErrorCode, message: impl ToString) -> Self {
+        Self {
+            error: stepcast_protocol::RunError::new(code, message),
+            terminal: true,
+        }
+    }
+}
+
+impl fmt::Debug for RunLease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunLease")
+            .field("run", &self.cell.id)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,309 @@
+//! Runs: what executes, what waits, and what happens next.
+//!
+//! [`transition`] decides, without I/O. [`Runs`] carries its decisions out: it keeps the runs that are in memory ([`cell`]), gives them to the
+//! worker while there is room ([`lanes`]), and brings them what they wait for ([`timers`], [`waits`], the ends of other runs). It never polls
+//! user code and never numbers a message.
+
+mod background;
+mod cell;
+mod command;
+mod commit;
+mod created;
+mod events;
+mod lanes;
+mod lease;
+mod recovery;
+mod retry;
+mod state;
+mod timers;
+pub mod transition;
+mod waits;
+mod worker;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use stepcast_protocol::{EventName, FunctionId, RunId, limits};
+use tokio::sync::{OnceCell, oneshot};
+
+use self::{
+    background::Background,
+    cell::{Envelope, RunCell},
+    lanes::{Dispatch, Lanes, Place},
+    timers::Timers,
+    waits::Waits,
+};
+pub use self::{
+    cell::CommandError,
+    command::{Command, Effect, Failure, StepKey, Work},
+    events::{Accepted, IdSeed},
+    lease::RunLease,
+    retry::Retry,
+    state::RunState,
+    transition::Refused,
+    worker::{LeasedRun, Update, Worker},
+};
+use crate::{
+    clock::{Clock, Entropy},
+    error::EngineError,
+    hub::Hub,
+    store::{RunQuery, Store, StoreError},
+};
+
+/// A function as the engine needs to know it.
+#[derive(Debug, Clone)]
+pub struct FunctionConfig {
+    /// Its id.
+    pub id: FunctionId,
+    /// The events that start it.
+    pub triggers: Vec<EventName>,
+    /// How many of its runs execute at once.
+    pub concurrency: usize,
+}
+
+impl FunctionConfig {
+    /// A function with the default bounds.
+    #[must_use]
+    pub fn new(id: FunctionId, triggers: Vec<EventName>) -> Self {
+        Self {
+            id,
+            triggers,
+            concurrency: limits::CONCURRENCY_PER_FUNCTION,
+        }
+    }
+}
+
+/// The runs of a process. A cheap handle.
+#[derive(Clone)]
+pub(crate) struct Runs(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    hub: Hub,
+    clock: Clock,
+    entropy: Entropy,
+    worker: Arc<dyn Worker>,
+    functions: BTreeMap<FunctionId, FunctionConfig>,
+    triggers: HashMap<EventName, Vec<FunctionId>>,
+    lanes: Lanes,
+    timers: Timers,
+    waits: Waits,
+    cells: Mutex<HashMap<RunId, Arc<OnceCell<Arc<RunCell>>>>>,
+    ends: Mutex<HashMap<RunId, Vec<oneshot::Sender<()>>>>,
+    background: Background,
+    restarting: AtomicBool,
+    /// When runs were last asked to make room.
+    relieved_at: AtomicI64,
+    myself: Weak<Self>,
+}
+
+impl Runs {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        hub: Hub,
+        clock: Clock,
+        entropy: Entropy,
+        worker: Arc<dyn Worker>,
+        functions: Vec<FunctionConfig>,
+        runs_in_memory: usize,
+    ) -> Result<Self, EngineError> {
+        let lanes = Lanes::new(
+            functions.iter().map(|f| (f.id.clone(), f.concurrency)),
+            runs_in_memory,
+        );
+        let mut triggers: HashMap<EventName, Vec<FunctionId>> = HashMap::new();
+        let mut by_id = BTreeMap::new();
+        for function in functions {
+            for event in &function.triggers {
+                triggers
+                    .entry(event.clone())
+                    .or_default()
+                    .push(function.id.clone());
+            }
+            if let Some(twice) = by_id.insert(function.id.clone(), function) {
+                return Err(EngineError::FunctionTwice(twice.id));
+            }
+        }
+        let inner = Arc::new_cyclic(|myself| Inner {
+            store,
+            hub,
+            clock,
+            entropy,
+            worker,
+            functions: by_id,
+            triggers,
+            lanes,
+            timers: Timers::default(),
+            waits: Waits::default(),
+            cells: Mutex::default(),
+            ends: Mutex::default(),
+            background: Background::start(),
+            restarting: AtomicBool::new(false),
+            relieved_at: AtomicI64::new(0),
+            myself: Weak::clone(myself),
+        });
+        Ok(Self(inner))
+    }
+
+    fn function(&self, id: &FunctionId) -> Result<&FunctionConfig, EngineError> {
+        self.0
+            .functions
+            .get(id)
+            .ok_or_else(|| EngineError::UnknownFunction(id.clone()))
+    }
+
+    /// The run in memory, read from the store if need be; nothing when there is no such run.
+    async fn cell(&self, id: RunId) -> Result<Option<Arc<RunCell>>, StoreError> {
+        let once = Arc::clone(self.0.cells.lock().entry(id).or_default());
+        let load = || async {
+            let run = self.0.store.run(id).await.map_err(Some)?.ok_or(None)?;
+            let event = Arc::clone(&run.event);
+            Ok::<_, Option<StoreError>>(Arc::new(RunCell::new(RunState::stored(run), event)))
+        };
+        match once.get_or_try_init(load).await {
+            Ok(cell) => Ok(Some(Arc::clone(cell))),
+            Err(error) => {
+                self.forget_empty(id, once);
+                error.map_or(Ok(None), Err)
+            }
+        }
+    }
+
+    /// Removes a place that was made for a run and stayed empty, unless somebody else is filling it.
+    fn forget_empty(&self, id: RunId, once: Arc<OnceCell<Arc<RunCell>>>) {
+        let mut cells = self.0.cells.lock();
+        let ours_and_the_maps = 2;
+        if Arc::strong_count(&once) == ours_and_the_maps && !once.initialized() {
+            cells.remove(&id);
+        }
+    }
+
+    /// Gives a command to a run, wherever the run is, and waits for its effect.
+    pub(crate) async fn command(&self, id: RunId, command: Command) -> Result<(), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let envelope = Envelope {
+            reply: Some(reply),
+            ..Envelope::new(command)
+        };
+        self.deliver(id, envelope).await?;
+        Ok(answer.await.map_err(|_| EngineError::Closing)??)
+    }
+
+    async fn deliver(&self, id: RunId, mut envelope: Envelope) -> Result<(), EngineError> {
+        loop {
+            let cell = self.cell(id).await?.ok_or(EngineError::UnknownRun(id))?;
+            match cell.push(envelope) {
+                Ok(()) => {
+                    self.pump(&cell);
+                    return Ok(());
+                }
+                Err(returned) => envelope = returned,
+            }
+        }
+    }
+
+    /// The same for callers that cannot wait. An error is logged: what it was for is in the store and found again at the next start.
+    fn command_soon(&self, id: RunId, command: Command) {
+        let known = self
+            .0
+            .cells
+            .lock()
+            .get(&id)
+            .and_then(|once| once.get().map(Arc::clone));
+        let envelope = Envelope::new(command);
+        let envelope = match known {
+            None => envelope,
+            Some(cell) => match cell.push(envelope) {
+                Ok(()) => return self.pump(&cell),
+                Err(returned) => returned,
+            },
+        };
+        let runs = self.clone();
+        self.0.background.spawn(async move {
+            if let Err(error) = runs.deliver(id, envelope).await {
+                tracing::warn!(run = %id, %error, "a run could not be told what it waits for");
+            }
+        });
+    }
+
+    /// Becomes ready when the run has ended. Look at the store after asking: it may have ended before.
+    pub(crate) fn end_of(&self, id: RunId) -> oneshot::Receiver<()> {
+        let (ended, end) = oneshot::channel();
+        let mut ends = self.0.ends.lock();
+        ends.entry(id)
+            .or_default()
+            .retain(|waiting| !waiting.is_closed());
+        ends.entry(id).or_default().push(ended);
+        end
+    }
+
+    /// How many runs have their function in memory.
+    pub(crate) fn running(&self) -> usize {
+        self.0.lanes.running()
+    }
+}
+
+impl Inner {
+    fn handle(&self) -> Option<Runs> {
+        self.myself.upgrade().map(Runs)
+    }
+}
+
+impl Dispatch for Inner {
+    fn lease(&self, run: RunId, place: Place) {
+        let Some(runs) = self.handle() else { return };
+        self.background.spawn(async move {
+            let envelope = Envelope { place: Some(place), ..Envelope::new(Command::Lease) };
+            if let Err(error) = runs.deliver(run, envelope).await {
+                tracing::error!(%run, %error, "a queued run could not be read; it waits for the next start");
+            }
+        });
+    }
+
+    fn load(&self, function: FunctionId) {
+        let Some(runs) = self.handle() else { return };
+        self.background.spawn(async move {
+            let query = RunQuery::Due { function: function.clone(), now: runs.0.clock.now(), limit: limits::PAGE_ROWS };
+            match runs.0.store.runs(query).await {
+                Ok(rows) => {
+                    let complete = rows.len() < limits::PAGE_ROWS;
+                    runs.0.lanes.loaded(&function, rows.into_iter().map(|row| row.id).collect(), complete);
+                }
+                Err(error) => {
+                    tracing::error!(%function, %error, "queued runs could not be read; they wait for the next start");
+                    runs.0.lanes.loaded(&function, Vec::new(), true);
+                }
+            }
+        });
+    }
+
+    fn relieve(&self) {
+        const PAUSE_MILLIS: i64 = 1_000;
+        let now = self.clock.now().as_millis();
+        if now - self.relieved_at.swap(now, Ordering::Relaxed) < PAUSE_MILLIS {
+            return;
+        }
+        let cells: Vec<_> = self
+            .cells
+            .lock()
+            .values()
+            .filter_map(|once| once.get().map(Arc::clone))
+            .collect();
+        cells.iter().for_each(|cell| cell.lock().ask_to_give_back());
+    }
+}
+
+impl fmt::Debug for Runs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runs")
+            .field("running", &self.running())
+            .finish_non_exhaustive()
+    }
+}

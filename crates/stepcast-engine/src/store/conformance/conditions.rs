@@ -1,0 +1,174 @@
+//! What must hold before a batch is written.
+
+use std::sync::Arc;
+
+use super::{Place, put, samples::*};
+use crate::store::{
+    Batch, CommitError, Expect, Fence, Phase, Refusal, RunRow, Store, StoreExt, Write,
+};
+
+pub(super) async fn a_fence_holds_while_the_run_is_leased(place: Box<dyn Place>) {
+    let store = place.open();
+    let fence = |n, lease| Fence {
+        run: run_id(n),
+        lease,
+    };
+    let row = RunRow {
+        lease: 4,
+        ..run(1, Phase::Leased)
+    };
+    put(&store, vec![write_run(row.clone())]).await.unwrap();
+    check_fence(&store, fence(1, 4), true).await;
+    for lost in [fence(1, 3), fence(1, 5), fence(2, 4)] {
+        check_fence(&store, lost, false).await;
+    }
+    for phase in [Phase::Queued, Phase::Parked, Phase::Completed] {
+        put(
+            &store,
+            vec![write_run(RunRow {
+                phase,
+                ..row.clone()
+            })],
+        )
+        .await
+        .unwrap();
+        check_fence(&store, fence(1, 4), false).await;
+    }
+}
+
+async fn check_fence(store: &Arc<dyn Store>, fence: Fence, holds: bool) {
+    let key = if holds { "held" } else { "lost" };
+    let batch = Batch {
+        fence: Some(fence),
+        ..Batch::of(vec![Write::Setting(key, vec![1])])
+    };
+    let fate = store.commit(batch).await;
+    if holds {
+        fate.unwrap();
+    } else {
+        let Fence { run, lease } = fence;
+        assert_eq!(
+            fate,
+            Err(CommitError::Refused(Refusal::LeaseLost { run, lease }))
+        );
+        assert_eq!(store.setting("lost").await.unwrap(), None);
+    }
+}
+
+pub(super) async fn a_condition_sees_the_batches_before_it(place: Box<dyn Place>) {
+    let store = place.open();
+    let open = || Batch {
+        expect: vec![Expect::RunIsOpen(run_id(1))],
+        ..Batch::of(vec![write_run(run(1, Phase::Completed))])
+    };
+    let fates = [
+        store.commit(open()),
+        store.commit(Batch::of(vec![write_run(run(1, Phase::Leased))])),
+        store.commit(open()),
+        store.commit(open()),
+    ];
+    let mut seen = Vec::new();
+    for fate in fates {
+        seen.push(fate.await.map(drop));
+    }
+    let unknown = Err(CommitError::Refused(Refusal::RunUnknown(run_id(1))));
+    let ended = Err(CommitError::Refused(Refusal::RunEnded(run_id(1))));
+    assert_eq!(seen, [unknown, Ok(()), Ok(()), ended]);
+}
+
+pub(super) async fn an_event_is_new_by_id_and_key(place: Box<dyn Place>) {
+    let store = place.open();
+    let first = keyed_event(1, "e", "k");
+    put(
+        &store,
+        vec![
+            Write::Event(Arc::clone(&first)),
+            Write::EventKey(first, at(100)),
+        ],
+    )
+    .await
+    .unwrap();
+    let known = Some(Refusal::EventKnown(event_id(1)));
+    for (event, time, refusal) in [
+        (event(1, "other"), 0, known.clone()),
+        (keyed_event(2, "e", "k"), 99, known.clone()),
+        (keyed_event(2, "e", "k"), 100, None),
+        (keyed_event(2, "other", "k"), 99, None),
+        (keyed_event(2, "e", "K"), 99, None),
+        (event(2, "e"), 99, None),
+    ] {
+        let expect = Expect::EventIsNew(Box::new((*event).clone()), at(time));
+        check(&store, expect, refusal).await;
+    }
+    let second = keyed_event(2, "e", "k");
+    put(
+        &store,
+        vec![
+            Write::Event(Arc::clone(&second)),
+            Write::EventKey(second, at(300)),
+        ],
+    )
+    .await
+    .unwrap();
+    let expect = Expect::EventIsNew(Box::new((*keyed_event(3, "e", "k")).clone()), at(299));
+    check(&store, expect, Some(Refusal::EventKnown(event_id(2)))).await;
+}
+
+pub(super) async fn a_run_is_open_until_it_ends(place: Box<dyn Place>) {
+    let store = place.open();
+    check(
+        &store,
+        Expect::RunIsOpen(run_id(1)),
+        Some(Refusal::RunUnknown(run_id(1))),
+    )
+    .await;
+    for phase in Phase::ALL {
+        put(&store, vec![write_run(run(1, phase))]).await.unwrap();
+        let refusal = phase.is_final().then(|| Refusal::RunEnded(run_id(1)));
+        check(&store, Expect::RunIsOpen(run_id(1)), refusal).await;
+    }
+}
+
+pub(super) async fn a_publish_key_is_free_until_it_is_used(place: Box<dyn Place>) {
+    let store = place.open();
+    let free = |name: &str, key: &str, time| {
+        Expect::PublishKeyIsFree(channel(name), key.to_owned(), at(time))
+    };
+    check(&store, free("c", "k", 0), None).await;
+    let use_key = |offset, until| Write::PublishKey {
+        channel: channel("c"),
+        key: "k".to_owned(),
+        cursor: cursor(1, offset),
+        until: at(until),
+    };
+    put(&store, vec![write_message("c", 3), use_key(3, 100)])
+        .await
+        .unwrap();
+    check(
+        &store,
+        free("c", "k", 99),
+        Some(Refusal::KeyUsed(cursor(1, 3))),
+    )
+    .await;
+    check(&store, free("c", "k", 100), None).await;
+    check(&store, free("c", "K", 99), None).await;
+    check(&store, free("d", "k", 99), None).await;
+    put(&store, vec![write_message("c", 4), use_key(4, 300)])
+        .await
+        .unwrap();
+    check(
+        &store,
+        free("c", "k", 299),
+        Some(Refusal::KeyUsed(cursor(1, 4))),
+    )
+    .await;
+}
+
+async fn check(store: &Arc<dyn Store>, expect: Expect, refusal: Option<Refusal>) {
+    let batch = Batch {
+        expect: vec![expect.clone()],
+        ..Batch::default()
+    };
+    let expected = refusal.map_or(Ok(()), |refusal| Err(CommitError::Refused(refusal)));
+    assert_eq!(store.commit(batch).await.map(drop), expected, "{expect:?}");
+}

@@ -1,0 +1,106 @@
+//! What must hold before a batch is written.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use stepcast_protocol::{ChannelName, Cursor, Epoch, Event, EventId, Offset, RunId, Timestamp};
+
+use super::{channels::Channels, decode::Cell};
+use crate::store::{Batch, Expect, Fence, Phase, Refusal};
+
+/// Reads every condition of the batch; the first that does not hold is the answer.
+pub(super) fn check(
+    conn: &Connection,
+    channels: &mut Channels,
+    batch: &Batch,
+) -> rusqlite::Result<Result<(), Refusal>> {
+    if let Some(fence) = &batch.fence
+        && let Err(refusal) = fence_holds(conn, fence)?
+    {
+        return Ok(Err(refusal));
+    }
+    for expect in &batch.expect {
+        let held = match expect {
+            Expect::EventIsNew(event, at) => event_is_new(conn, event, *at)?,
+            Expect::RunIsOpen(run) => run_is_open(conn, *run)?,
+            Expect::PublishKeyIsFree(channel, key, at) => {
+                key_is_free(conn, channels, channel, key, *at)?
+            }
+        };
+        if held.is_err() {
+            return Ok(held);
+        }
+    }
+    Ok(Ok(()))
+}
+
+type Held = rusqlite::Result<Result<(), Refusal>>;
+
+fn fence_holds(conn: &Connection, &Fence { run, lease }: &Fence) -> Held {
+    let holds = conn
+        .prepare_cached("SELECT 1 FROM runs WHERE id = ?1 AND phase = ?2 AND lease = ?3")?
+        .exists(params![run.to_bytes(), Phase::Leased as u8, lease])?;
+    Ok(if holds {
+        Ok(())
+    } else {
+        Err(Refusal::LeaseLost { run, lease })
+    })
+}
+
+fn event_is_new(conn: &Connection, event: &Event, at: Timestamp) -> Held {
+    let by_id = conn
+        .prepare_cached("SELECT 1 FROM events WHERE id = ?1")?
+        .exists([event.id.to_bytes()])?;
+    if by_id {
+        return Ok(Err(Refusal::EventKnown(event.id)));
+    }
+    let Some(key) = &event.key else {
+        return Ok(Ok(()));
+    };
+    let by_key: Option<EventId> = conn
+        .prepare_cached("SELECT event FROM event_keys WHERE name = ?1 AND key = ?2 AND until > ?3")?
+        .query_row(params![event.name.as_str(), key, at.as_millis()], |row| {
+            cell(row, 0)
+        })
+        .optional()?;
+    Ok(by_key.map_or(Ok(()), |known| Err(Refusal::EventKnown(known))))
+}
+
+fn run_is_open(conn: &Connection, run: RunId) -> Held {
+    let phase: Option<Phase> = conn
+        .prepare_cached("SELECT phase FROM runs WHERE id = ?1")?
+        .query_row([run.to_bytes()], |row| cell(row, 0))
+        .optional()?;
+    Ok(match phase {
+        None => Err(Refusal::RunUnknown(run)),
+        Some(phase) if phase.is_final() => Err(Refusal::RunEnded(run)),
+        Some(_) => Ok(()),
+    })
+}
+
+fn key_is_free(
+    conn: &Connection,
+    channels: &mut Channels,
+    channel: &ChannelName,
+    key: &str,
+    at: Timestamp,
+) -> Held {
+    let Some(number) = channels.known(conn, channel)? else {
+        return Ok(Ok(()));
+    };
+    let used = conn
+        .prepare_cached(
+            "SELECT epoch, offset FROM publish_keys WHERE channel = ?1 AND key = ?2 AND until > ?3",
+        )?
+        .query_row(params![number, key, at.as_millis()], |row| {
+            Ok(Cursor::new(Epoch(cell(row, 0)?), Offset(cell(row, 1)?)))
+        })
+        .optional()?;
+    Ok(used.map_or(Ok(()), |cursor| Err(Refusal::KeyUsed(cursor))))
+}
+
+/// A cell whose content the store itself wrote; what cannot be read fails the batch, not the writer.
+fn cell<T: Cell>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
+    let value = row.get_ref(index)?;
+    let kind = value.data_type();
+    T::read(value)
+        .map_err(|cause| rusqlite::Error::FromSqlConversionFailure(index, kind, cause.into()))
+}

@@ -1,0 +1,436 @@
+//! What can be read, one function per question. Each page is a statement, hence a read transaction, of its own.
+
+use std::sync::Arc;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, params};
+use stepcast_protocol::{
+    ChannelName, Cursor, Epoch, Event, EventId, EventName, Message, Offset, Origin, RunId, StepId,
+    Timestamp, limits,
+};
+
+use super::{
+    decode::Cells,
+    encode::{int, json, rows},
+    error::backend,
+    schema::{KIND_MESSAGE, OFFSET_FLOOR, STEP_DONE, STEP_OPEN, STEP_WAITING},
+};
+use crate::store::{
+    ChannelRow, EventWait, MessageQuery, Outcome, Parent, RunQuery, RunRow, StepRow, StepState,
+    StoreError, StoredEvent, StoredRun, Timer,
+};
+
+type Answer<T> = Result<T, StoreError>;
+
+pub(super) fn channel(conn: &Connection, name: &ChannelName) -> Answer<Option<ChannelRow>> {
+    let found = one(
+        conn,
+        "SELECT id, head_epoch, head_offset FROM channels WHERE name = ?1",
+        [name.as_str()],
+        |row| {
+            let cells = Cells::new(row, "channel", 1);
+            Ok((cells.get::<i64>(0)?, cursor(cells, 1)?))
+        },
+    )?;
+    let Some((number, head)) = found else {
+        return Ok(None);
+    };
+    let trimmed = page(
+        conn,
+        "SELECT topic, epoch, offset FROM topic_trims WHERE channel = ?1 ORDER BY topic",
+        [number],
+        |row| {
+            let cells = Cells::new(row, "trim of topic", 1);
+            Ok((cells.get(0)?, cursor(cells, 1)?))
+        },
+    )?;
+    Ok(Some(ChannelRow { head, trimmed }))
+}
+
+pub(super) fn offset_floor(conn: &Connection) -> Answer<u64> {
+    let floor = one(
+        conn,
+        "SELECT value FROM meta WHERE key = ?1",
+        [OFFSET_FLOOR],
+        |row| Cells::new(row, "meta", 0).get(0),
+    )?;
+    Ok(floor.unwrap_or(0))
+}
+
+pub(super) fn closed_cleanly(conn: &Connection, epoch: Epoch) -> Answer<Option<bool>> {
+    one(
+        conn,
+        "SELECT closed_cleanly FROM epochs WHERE id = ?1",
+        [int(epoch.0)],
+        |row| Cells::new(row, "epoch", 0).get(0),
+    )
+}
+
+pub(super) fn messages(conn: &Connection, query: &MessageQuery) -> Answer<Vec<Message>> {
+    let MessageQuery {
+        channel,
+        after,
+        up_to,
+        topics,
+        limit,
+    } = query;
+    let all = "SELECT epoch, offset, kind, topic, payload, created_at, run, step, attempt FROM messages \
+               WHERE channel = (SELECT id FROM channels WHERE name = ?1) \
+               AND (epoch, offset) > (?2, ?3) AND (epoch, offset) <= (?4, ?5) ORDER BY epoch, offset LIMIT ?6";
+    let some = "SELECT epoch, offset, kind, topic, payload, created_at, run, step, attempt FROM messages \
+                WHERE channel = (SELECT id FROM channels WHERE name = ?1) \
+                AND (epoch, offset) > (?2, ?3) AND (epoch, offset) <= (?4, ?5) \
+                AND topic IN (SELECT value FROM json_each(?7)) ORDER BY epoch, offset LIMIT ?6";
+    let (channel, limit) = (channel.as_str(), capped(*limit));
+    let (epoch, offset) = (int(after.epoch.0), int(after.offset.0));
+    let (last_epoch, last_offset) = (int(up_to.epoch.0), int(up_to.offset.0));
+    match topics {
+        None => page(
+            conn,
+            all,
+            params![channel, epoch, offset, last_epoch, last_offset, limit],
+            message,
+        ),
+        Some(topics) => {
+            let topics = json(topics);
+            page(
+                conn,
+                some,
+                params![
+                    channel,
+                    epoch,
+                    offset,
+                    last_epoch,
+                    last_offset,
+                    limit,
+                    topics
+                ],
+                message,
+            )
+        }
+    }
+}
+
+fn message(row: &Row<'_>) -> Answer<Message> {
+    let cells = Cells::new(row, "message", 2);
+    if cells.get::<u8>(2)? != KIND_MESSAGE {
+        return Err(cells.wrong(2, "this version does not know such records"));
+    }
+    let run: Option<RunId> = cells.get(6)?;
+    let origin = run.map(|run| origin(cells, run)).transpose()?;
+    Ok(Message {
+        cursor: cursor(cells, 0)?,
+        topic: cells.get(3)?,
+        payload: cells.get(4)?,
+        created_at: cells.get(5)?,
+        origin,
+    })
+}
+
+fn origin(cells: Cells<'_>, run: RunId) -> Answer<Arc<Origin>> {
+    Ok(Arc::new(Origin {
+        run,
+        step: cells.get(7)?,
+        attempt: cells.get(8)?,
+    }))
+}
+
+const RUN: &str = "SELECT id, function, event, phase, lease, attempt, crashes, due_at, created_at, started_at, ended_at, \
+                   result, error, parent_run, parent_step FROM runs";
+
+pub(super) fn run(conn: &Connection, id: RunId) -> Answer<Option<StoredRun>> {
+    let doing = |error| backend(format_args!("reading run {id}"), error);
+    // The row, the steps and the event are of one moment.
+    let snapshot = conn.unchecked_transaction().map_err(doing)?;
+    let Some(row) = run_row(&snapshot, id)? else {
+        return Ok(None);
+    };
+    let steps = page(
+        &snapshot,
+        "SELECT run, step, verb, target, attempts, state, at, seq, result, error FROM steps WHERE run = ?1 ORDER BY step",
+        [id.to_bytes()],
+        step,
+    )?;
+    let event = event(&snapshot, row.event)?
+        .ok_or_else(|| {
+            backend(
+                format_args!("reading run {id}"),
+                format_args!("its event {} is missing", row.event),
+            )
+        })?
+        .event;
+    Ok(Some(StoredRun { row, steps, event }))
+}
+
+pub(super) fn run_row(conn: &Connection, id: RunId) -> Answer<Option<RunRow>> {
+    one(
+        conn,
+        &format!("{RUN} WHERE id = ?1"),
+        [id.to_bytes()],
+        decode_run,
+    )
+}
+
+pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Answer<Vec<RunRow>> {
+    match *query {
+        RunQuery::Due(at, limit) => page(
+            conn,
+            &format!(
+                "{RUN} WHERE phase < 3 AND phase = 0 AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2"
+            ),
+            params![at.as_millis(), capped(limit)],
+            decode_run,
+        ),
+        RunQuery::OfEvent(event, limit) => page(
+            conn,
+            &format!("{RUN} WHERE event = ?1 ORDER BY id LIMIT ?2"),
+            params![event.to_bytes(), capped(limit)],
+            decode_run,
+        ),
+        RunQuery::Newest(Some(before), limit) => page(
+            conn,
+            &format!("{RUN} WHERE id < ?1 ORDER BY id DESC LIMIT ?2"),
+            params![before.to_bytes(), capped(limit)],
+            decode_run,
+        ),
+        RunQuery::Newest(None, limit) => page(
+            conn,
+            &format!("{RUN} ORDER BY id DESC LIMIT ?1"),
+            params![capped(limit)],
+            decode_run,
+        ),
+        RunQuery::EndedChildren(limit) => page(
+            conn,
+            &format!("{RUN} WHERE id IN ({ENDED_CHILDREN}) ORDER BY id LIMIT ?1"),
+            params![capped(limit)],
+            decode_run,
+        ),
+    }
+}
+
+/// Begins at the steps that wait, which are few, never at the runs that have ended.
+const ENDED_CHILDREN: &str = "SELECT child.id FROM steps AS waiting CROSS JOIN runs AS child \
+                              ON child.parent_run = waiting.run AND child.parent_step = waiting.step \
+                              WHERE waiting.state = 1 AND child.phase >= 3";
+
+fn decode_run(row: &Row<'_>) -> Answer<RunRow> {
+    let cells = Cells::new(row, "run", 1);
+    Ok(RunRow {
+        id: cells.get(0)?,
+        function: cells.get(1)?,
+        event: cells.get(2)?,
+        phase: cells.get(3)?,
+        lease: cells.get(4)?,
+        attempt: cells.get(5)?,
+        crashes: cells.get(6)?,
+        due_at: cells.get(7)?,
+        created_at: cells.get(8)?,
+        started_at: cells.get(9)?,
+        ended_at: cells.get(10)?,
+        outcome: outcome(cells, 11)?,
+        parent: parent(cells)?,
+    })
+}
+
+fn parent(cells: Cells<'_>) -> Answer<Option<Parent>> {
+    let Some(run) = cells.get(13)? else {
+        return Ok(None);
+    };
+    Ok(Some(Parent {
+        run,
+        step: cells.get(14)?,
+    }))
+}
+
+/// The columns `result` and `error`, in this order.
+fn outcome(cells: Cells<'_>, column: usize) -> Answer<Option<Outcome>> {
+    let result: Option<bytes::Bytes> = cells.get(column)?;
+    match (result, cells.get(column + 1)?) {
+        (None, None) => Ok(None),
+        (Some(result), None) => Ok(Some(Outcome::Ok(result))),
+        (None, Some(error)) => Ok(Some(Outcome::Err(error))),
+        (Some(_), Some(_)) => Err(cells.wrong(column, "there is an error beside the result")),
+    }
+}
+
+fn step(row: &Row<'_>) -> Answer<StepRow> {
+    let cells = Cells::new(row, "step", 2);
+    Ok(StepRow {
+        run: cells.get(0)?,
+        step: cells.get(1)?,
+        verb: cells.get(2)?,
+        target: cells.get(3)?,
+        attempts: cells.get(4)?,
+        state: step_state(cells)?,
+    })
+}
+
+fn step_state(cells: Cells<'_>) -> Answer<StepState> {
+    match cells.get::<u8>(5)? {
+        STEP_OPEN => Ok(StepState::Open {
+            next_at: cells.get(6)?,
+            error: cells.get(9)?,
+        }),
+        STEP_WAITING => Ok(StepState::Waiting {
+            until: cells.get(6)?,
+        }),
+        STEP_DONE => {
+            let outcome = outcome(cells, 8)?
+                .ok_or_else(|| cells.wrong(8, "there is neither a result nor an error"))?;
+            Ok(StepState::Done {
+                seq: cells.get(7)?,
+                outcome,
+            })
+        }
+        other => Err(cells.wrong(5, &format!("{other} is no state of a step"))),
+    }
+}
+
+pub(super) fn event(conn: &Connection, id: EventId) -> Answer<Option<StoredEvent>> {
+    one(
+        conn,
+        "SELECT id, seq, name, data, key, at FROM events WHERE id = ?1",
+        [id.to_bytes()],
+        decode_event,
+    )
+}
+
+pub(super) fn events_after(
+    conn: &Connection,
+    name: &EventName,
+    seq: u64,
+    limit: usize,
+) -> Answer<Vec<StoredEvent>> {
+    page(
+        conn,
+        "SELECT id, seq, name, data, key, at FROM events WHERE name = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+        params![name.as_str(), int(seq), capped(limit)],
+        decode_event,
+    )
+}
+
+fn decode_event(row: &Row<'_>) -> Answer<StoredEvent> {
+    let cells = Cells::new(row, "event", 1);
+    let event = Event {
+        id: cells.get(0)?,
+        name: cells.get(2)?,
+        data: cells.get(3)?,
+        key: cells.get(4)?,
+        at: cells.get(5)?,
+    };
+    Ok(StoredEvent {
+        seq: cells.get(1)?,
+        event: Arc::new(event),
+    })
+}
+
+pub(super) fn timers(conn: &Connection, after: Option<&Timer>, limit: usize) -> Answer<Vec<Timer>> {
+    let (at, run, step) = match after {
+        None => (i64::MIN, Vec::new(), ""),
+        Some(Timer { at, run, step }) => (
+            at.as_millis(),
+            run.to_bytes().to_vec(),
+            step.as_deref().unwrap_or_default(),
+        ),
+    };
+    page(
+        conn,
+        "SELECT at, run, step FROM timers WHERE (at, run, step) > (?1, ?2, ?3) ORDER BY at, run, step LIMIT ?4",
+        params![at, run, step, capped(limit)],
+        |row| {
+            let cells = Cells::new(row, "timer", 3);
+            let at: Timestamp = cells.get(0)?;
+            Ok(Timer {
+                at,
+                run: cells.get(1)?,
+                step: timer_step(cells)?,
+            })
+        },
+    )
+}
+
+fn timer_step(cells: Cells<'_>) -> Answer<Option<StepId>> {
+    if cells.get::<String>(2)?.is_empty() {
+        return Ok(None);
+    }
+    cells.get(2)
+}
+
+pub(super) fn event_waits(
+    conn: &Connection,
+    after: Option<&(RunId, StepId)>,
+    limit: usize,
+) -> Answer<Vec<EventWait>> {
+    let (run, step) = match after {
+        None => (Vec::new(), ""),
+        Some((run, step)) => (run.to_bytes().to_vec(), step.as_str()),
+    };
+    page(
+        conn,
+        "SELECT run, step, event, matching, after FROM event_waits WHERE (run, step) > (?1, ?2) ORDER BY run, step LIMIT ?3",
+        params![run, step, capped(limit)],
+        |row| {
+            let cells = Cells::new(row, "event wait", 2);
+            Ok(EventWait {
+                run: cells.get(0)?,
+                step: cells.get(1)?,
+                event: cells.get(2)?,
+                matching: cells.get(3)?,
+                after: cells.get(4)?,
+            })
+        },
+    )
+}
+
+pub(super) fn setting(conn: &Connection, key: &str) -> Answer<Option<Vec<u8>>> {
+    one(
+        conn,
+        "SELECT value FROM settings WHERE key = ?1",
+        [key],
+        |row| Cells::new(row, "setting", 0).get(0),
+    )
+}
+
+fn cursor(cells: Cells<'_>, column: usize) -> Answer<Cursor> {
+    Ok(Cursor::new(
+        Epoch(cells.get(column)?),
+        Offset(cells.get(column + 1)?),
+    ))
+}
+
+fn capped(limit: usize) -> i64 {
+    rows(limit.min(limits::PAGE_ROWS))
+}
+
+fn one<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    decode: fn(&Row<'_>) -> Answer<T>,
+) -> Answer<Option<T>> {
+    prepare(conn, sql)?
+        .query_row(params, |row| Ok(decode(row)))
+        .optional()
+        .map_err(|error| backend("reading the database", error))?
+        .transpose()
+}
+
+fn page<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    decode: fn(&Row<'_>) -> Answer<T>,
+) -> Answer<Vec<T>> {
+    let fail = |error| backend("reading the database", error);
+    let mut statement = prepare(conn, sql)?;
+    let mut rows = statement.query(params).map_err(fail)?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next().map_err(fail)? {
+        page.push(decode(row)?);
+    }
+    Ok(page)
+}
+
+fn prepare<'a>(conn: &'a Connection, sql: &str) -> Answer<CachedStatement<'a>> {
+    conn.prepare_cached(sql)
+        .map_err(|error| backend("reading the database", error))
+}

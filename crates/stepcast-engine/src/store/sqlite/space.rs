@@ -1,0 +1,86 @@
+//! Whether there is room on the disk for more work.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use super::os;
+use crate::store::{Batch, CommitError, Write};
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Looks at the disk now and then.
+#[derive(Debug)]
+pub(super) struct Space {
+    directory: PathBuf,
+    needed: u64,
+    looked: Option<Instant>,
+    /// Free bytes, while they are fewer than needed.
+    short: Option<u64>,
+}
+
+impl Space {
+    pub(super) fn new(directory: PathBuf, needed: u64) -> Self {
+        Self {
+            directory,
+            needed,
+            looked: None,
+            short: None,
+        }
+    }
+
+    /// Why this batch should not be written, if so.
+    pub(super) fn check(&mut self, batch: &Batch) -> Result<(), CommitError> {
+        match self.short() {
+            Some(free) if brings_work(batch) => Err(CommitError::NoSpace(format!(
+                "{free} bytes are free, at least {} are needed",
+                self.needed
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn short(&mut self) -> Option<u64> {
+        let now = Instant::now();
+        if self.looked.is_some_and(|looked| now - looked < LOOK_EVERY) {
+            return self.short;
+        }
+        let free = os::free_bytes(&self.directory).ok().flatten();
+        let short = free.filter(|free| *free < self.needed);
+        match (self.short, short) {
+            (None, Some(free)) => tracing::warn!(
+                free,
+                needed = self.needed,
+                "the disk is nearly full: publishers and senders of events are refused"
+            ),
+            (Some(_), None) => tracing::info!("the disk has room again"),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+        self.looked = Some(now);
+        self.short = short;
+        short
+    }
+}
+
+/// Whether the batch comes from outside and starts something new. What runs write goes on, so that they can end.
+fn brings_work(batch: &Batch) -> bool {
+    let mut publishes = false;
+    let mut changes_run = batch.fence.is_some();
+    for write in &batch.writes {
+        match write {
+            Write::Event(_) => return batch.fence.is_none(),
+            Write::Message(..) => publishes = true,
+            Write::Run(_) | Write::Step(_) | Write::VoidLeases(..) => changes_run = true,
+            Write::EventKey(..)
+            | Write::Timer(_)
+            | Write::ClearTimer(_)
+            | Write::EventWait(_)
+            | Write::ClearEventWait(..)
+            | Write::Head(..)
+            | Write::PublishKey { .. }
+            | Write::Setting(..) => {}
+        }
+    }
+    publishes && !changes_run
+}

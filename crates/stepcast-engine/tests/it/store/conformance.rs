@@ -1,0 +1,16 @@
+use stepcast_engine::store::conformance::{CASES, run_all};
+
+use super::Home;
+
+#[tokio::test]
+async fn sqlite_keeps_the_contract() {
+    run_all(&|| Box::new(Home::new())).await;
+}
+
+#[test]
+fn cases_have_names_of_their_own() {
+    let mut names: Vec<_> = CASES.iter().map(|case| case.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), CASES.len());
+}

@@ -1,0 +1,6 @@
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("chat")]
+#[channel("talk")]
+enum Chat {
+    Said(String),
+}

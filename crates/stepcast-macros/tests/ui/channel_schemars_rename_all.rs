@@ -1,0 +1,6 @@
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("chat")]
+#[schemars(rename_all = "snake_case")]
+enum Chat {
+    Said(String),
+}

@@ -1,0 +1,6 @@
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("chat")]
+#[serde(rename = "C")]
+enum Chat {
+    Said(String),
+}

@@ -1,0 +1,6 @@
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("chat")]
+#[serde(rename_all = "camelCase")]
+enum Chat {
+    Said(String),
+}

@@ -1,0 +1,6 @@
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("chat")]
+#[serde(tag = "t", content = "c")]
+enum Chat {
+    Said(String),
+}

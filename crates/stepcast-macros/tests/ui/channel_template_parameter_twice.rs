@@ -1,0 +1,5 @@
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("{room}:{room}")]
+enum Chat {
+    Said(String),
+}

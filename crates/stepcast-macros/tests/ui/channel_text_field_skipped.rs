@@ -1,0 +1,9 @@
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("chat")]
+enum Chat {
+    #[topic(keep = "text", text = "token")]
+    Said {
+        #[serde(skip)]
+        token: String,
+    },
+}

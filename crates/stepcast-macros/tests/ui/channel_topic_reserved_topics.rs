@@ -1,0 +1,5 @@
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("chat")]
+enum Chat {
+    Topics(String),
+}

@@ -1,0 +1,6 @@
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("chat")]
+enum Chat {
+    #[serde(untagged)]
+    Said(String),
+}

@@ -1,0 +1,4 @@
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+enum Chat {
+    Said(String),
+}

@@ -1,0 +1,3 @@
+#[derive(Event, Serialize, Deserialize)]
+#[event("app/generate")]
+struct Generate<T> { job: T }

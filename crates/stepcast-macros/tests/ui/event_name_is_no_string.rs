@@ -1,0 +1,3 @@
+#[derive(Event, Serialize, Deserialize)]
+#[event(app)]
+struct Generate { job: String }

@@ -1,0 +1,3 @@
+#[derive(Event, Serialize, Deserialize)]
+#[event]
+struct Generate { job: String }

@@ -1,0 +1,3 @@
+#[derive(Event, Serialize, Deserialize)]
+#[event("inngest/function.failed")]
+struct Generate { job: String }

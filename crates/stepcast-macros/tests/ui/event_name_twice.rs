@@ -1,0 +1,4 @@
+#[derive(Event, Serialize, Deserialize)]
+#[event("a")]
+#[event("b")]
+struct Generate { job: String }

@@ -1,0 +1,2 @@
+#[derive(Event, Serialize, Deserialize)]
+struct Generate { job: String }

@@ -1,0 +1,83 @@
+// The quickstart's own page in a real browser.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+
+import { artifact, launchBrowser, newPage } from "./support/browser.js";
+import { startQuickstart } from "./support/quickstart.js";
+
+const timeout = 60_000;
+
+let browser;
+let quickstart;
+
+before(async () => {
+  browser = await launchBrowser();
+}, { timeout });
+after(() => browser?.close());
+beforeEach(async () => {
+  quickstart = await startQuickstart();
+}, { timeout });
+afterEach(() => quickstart?.stop());
+
+test("a run shows its tokens, its status and its end", { timeout }, async () => {
+  const page = await openedPage();
+  await page.click("#start");
+  await showsCompletedRun(page);
+  await page.screenshot({ path: artifact("quickstart.png"), fullPage: true });
+  assert.deepEqual(page.complaints, []);
+});
+
+test("a second run starts with an empty text", { timeout }, async () => {
+  const page = await openedPage();
+  await page.click("#start");
+  await showsCompletedRun(page);
+  await page.reload();
+  await shows(page, "#connection", "open");
+  await page.click("#start");
+  await showsCompletedRun(page);
+});
+
+test("two pages see their own run only", { timeout }, async () => {
+  const [one, other] = [await openedPage(), await openedPage()];
+
+  await one.click("#start");
+  await showsCompletedRun(one);
+  assert.equal(await textOf(other, "#tokens"), "");
+  assert.notEqual(await textOf(other, "#run"), "completed");
+
+  await other.click("#start");
+  await showsCompletedRun(other);
+  assert.equal(await textOf(one, "#tokens"), "Hello world");
+  assert.deepEqual([...one.complaints, ...other.complaints], []);
+});
+
+async function openedPage() {
+  const page = await newPage(browser);
+  await page.goto(quickstart.url);
+  await shows(page, "#connection", "open");
+  return page;
+}
+
+async function showsCompletedRun(page) {
+  await shows(page, "#tokens", "Hello world");
+  await shows(page, "#status", "Done!");
+  await shows(page, "#run", "completed");
+}
+
+/** Waits until the element's text is exactly this. */
+async function shows(page, selector, expected) {
+  const matches = ([selector, expected]) => document.querySelector(selector)?.textContent.trim() === expected;
+  try {
+    await page.waitForFunction(matches, [selector, expected], { timeout: 15_000 });
+  } catch (error) {
+    const shown = JSON.stringify(await textOf(page, selector));
+    throw new Error(`${selector} should show "${expected}" and shows ${shown}; ${page.complaints.join("; ")}`, {
+      cause: error,
+    });
+  }
+}
+
+async function textOf(page, selector) {
+  return page.evaluate((selector) => document.querySelector(selector)?.textContent.trim(), selector);
+}

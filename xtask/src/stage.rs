@@ -1,0 +1,161 @@
+//! The stages of `cargo xtask verify`.
+
+use std::fmt;
+
+use crate::{command::Tool, direction, tidy, tools, workspace::Workspace};
+
+/// One check that can run alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Tools,
+    Fmt,
+    Clippy,
+    Docs,
+    Direction,
+    Tidy,
+    Tests,
+    Features,
+    E2e,
+}
+
+impl Stage {
+    /// Every stage, in the order of a whole run: what is quick and fails often comes first.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Tools,
+        Self::Fmt,
+        Self::Clippy,
+        Self::Docs,
+        Self::Direction,
+        Self::Tidy,
+        Self::Tests,
+        Self::Features,
+        Self::E2e,
+    ];
+
+    /// The stages of these names, or all of them when there are none.
+    pub(crate) fn select(names: &[&str]) -> Result<Vec<Self>, String> {
+        if names.is_empty() {
+            return Ok(Self::ALL.to_vec());
+        }
+        names.iter().map(|name| Self::named(name)).collect()
+    }
+
+    fn named(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|stage| stage.name() == name)
+            .ok_or_else(|| {
+                let known: Vec<&str> = Self::ALL.iter().map(|stage| stage.name()).collect();
+                format!(
+                    "unknown stage `{name}`; the stages are {}",
+                    known.join(", ")
+                )
+            })
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Fmt => "fmt",
+            Self::Clippy => "clippy",
+            Self::Docs => "docs",
+            Self::Direction => "direction",
+            Self::Tidy => "tidy",
+            Self::Tests => "tests",
+            Self::Features => "features",
+            Self::E2e => "e2e",
+        }
+    }
+
+    pub(crate) fn summary(self) -> &'static str {
+        match self {
+            Self::Tools => "install what the other stages need and is missing",
+            Self::Fmt => "formatting",
+            Self::Clippy => "lints, on all targets",
+            Self::Docs => "documentation builds without a warning",
+            Self::Direction => "crates and modules use only what they may",
+            Self::Tidy => "no file is too long",
+            Self::Tests => "unit, integration and documentation tests",
+            Self::Features => "the library without its default features",
+            Self::E2e => "the quickstart in a browser and under npm inngest",
+        }
+    }
+
+    pub(crate) fn run(self, workspace: &Workspace) -> Result<(), String> {
+        match self {
+            Self::Tools => tools::install_missing(workspace),
+            Self::Fmt => cargo(workspace, &["fmt", "--all", "--check"]).run(),
+            Self::Clippy => cargo(
+                workspace,
+                &[
+                    "clippy",
+                    "--workspace",
+                    "--all-targets",
+                    "--",
+                    "-D",
+                    "warnings",
+                ],
+            )
+            .run(),
+            Self::Docs => cargo(workspace, &["doc", "--workspace", "--no-deps"])
+                .env("RUSTDOCFLAGS", "-D warnings")
+                .run(),
+            Self::Direction => direction::check(workspace),
+            Self::Tidy => tidy::check(workspace),
+            Self::Tests => {
+                cargo(workspace, &["nextest", "run", "--workspace"]).run()?;
+                cargo(workspace, &["test", "--workspace", "--doc"]).run()
+            }
+            Self::Features => cargo(
+                workspace,
+                &["check", "--package", "stepcast", "--no-default-features"],
+            )
+            .run(),
+            Self::E2e => {
+                cargo(workspace, &["build", "--example", "quickstart"]).run()?;
+                let quickstart = workspace.target.join("debug/examples/quickstart");
+                Tool::new("npm", &["test"])
+                    .within(workspace.e2e())
+                    .env("STEPCAST_QUICKSTART", quickstart)
+                    .run()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn cargo(workspace: &Workspace, arguments: &[&str]) -> Tool {
+    Tool::new("cargo", arguments).within(workspace.root.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_means_every_stage() {
+        assert_eq!(Stage::select(&[]), Ok(Stage::ALL.to_vec()));
+    }
+
+    #[test]
+    fn names_are_run_in_the_order_given() {
+        assert_eq!(
+            Stage::select(&["tidy", "fmt"]),
+            Ok(vec![Stage::Tidy, Stage::Fmt])
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        let refusal = Stage::select(&["fnt"]).unwrap_err();
+        assert!(
+            refusal.contains("`fnt`") && refusal.contains("fmt, clippy"),
+            "{refusal}"
+        );
+    }
+}
