@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use stepcast_engine::hub::{Channel, Hub};
-use stepcast_protocol::{Cursor};
+use stepcast_protocol::Cursor;
 use tokio::{
     net::TcpStream,
     sync::{mpsc, oneshot},
@@ -218,7 +218,10 @@ impl Shard {
         self.release(&mut state);
         state.rest = Vec::new();
         state.closing.get_or_insert_with(Instant::now);
-        for task in [state.reader.take(), state.pump.take()].into_iter().flatten() {
+        for task in [state.reader.take(), state.pump.take()]
+            .into_iter()
+            .flatten()
+        {
             task.abort();
         }
     }
