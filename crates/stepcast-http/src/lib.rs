@@ -1,1 +1,22 @@
-//! .
+//! The HTTP and WebSocket surface of Stepcast: an engine's events, channels and runs for the network.
+//!
+//! Read in this order:
+//!
+//! - [`gateway`]: the one handle ([`Gateway`]) and its options.
+//! - [`keys`]: who may use the operator routes.
+//! - [`tokens`]: what a browser is allowed, signed.
+//! - `api`: one handler per route: decode, one call of the engine, encode.
+//! - `fanout`: WebSocket connections, spread over shards that read channels by cursor.
+
+mod api;
+mod fanout;
+pub mod gateway;
+pub mod keys;
+pub mod tokens;
+
+pub use self::{
+    fanout::Stats,
+    gateway::{Gateway, GatewayError, GatewayOptions, ServerKind},
+    keys::Keys,
+    tokens::{History, TokenError, Tokens},
+};

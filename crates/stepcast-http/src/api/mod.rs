@@ -1,0 +1,114 @@
+//! The routes. Each handler decodes, calls the engine once and encodes; what it decides is only who may ask and what a request
+//! says.
+//!
+//! [`problem`] and [`body`] are what they share; [`reader`] is what both ways of reading a channel have in common.
+
+mod body;
+mod connect;
+mod events;
+mod handshake;
+mod problem;
+mod publish;
+mod query;
+mod reader;
+mod runs;
+mod sse;
+mod token;
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn_with_state, map_response, map_response_with_state},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::json;
+use stepcast_protocol::{ErrorCode, paths};
+
+use self::problem::Problem;
+use crate::{
+    gateway::{Gateway, ServerKind},
+    keys::Keyring,
+};
+
+/// What tokens guard.
+pub(crate) fn token_routes(gateway: &Gateway) -> Router {
+    Router::new()
+        .route(paths::CONNECT, get(connect::connect))
+        .route(paths::SSE, get(sse::stream).options(preflight))
+        .layer(map_response(allow_any_origin))
+        .route(paths::PUBLISH, post(publish::publish))
+        .route(paths::HEALTH, get(health))
+        .layer(map_response_with_state(gateway.kind(), name_kind))
+        .with_state(gateway.clone())
+}
+
+/// What keys guard.
+pub(crate) fn operator_routes(gateway: &Gateway, keys: Arc<Keyring>) -> Router {
+    Router::new()
+        .route(paths::TOKEN, post(token::mint))
+        .route(paths::RUNS, get(runs::list))
+        .route(paths::RUN, get(runs::read).delete(runs::cancel))
+        .route_layer(from_fn_with_state(keys, guard))
+        .route(paths::EVENTS, post(events::send))
+        .layer(map_response_with_state(gateway.kind(), name_kind))
+        .with_state(gateway.clone())
+}
+
+/// A server of its own around these routes.
+pub(crate) fn app(gateway: &Gateway, routes: Router) -> Router {
+    routes
+        .fallback(unknown_route)
+        .layer(map_response_with_state(gateway.kind(), name_kind))
+}
+
+async fn guard(
+    State(keys): State<Arc<Keyring>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    keys.admit(&parts)?;
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+async fn health() -> Response {
+    Json(json!({ "status": 200, "message": "OK" })).into_response()
+}
+
+async fn unknown_route(request: Request) -> Problem {
+    let (method, path) = (request.method(), request.uri().path());
+    Problem::new(ErrorCode::NotFound, format!("there is no {method} {path}"))
+}
+
+async fn preflight() -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, last-event-id",
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// Tokens say who may read, so any page may ask.
+async fn allow_any_origin(mut response: Response) -> Response {
+    let any = HeaderValue::from_static("*");
+    let exposed = HeaderValue::from_static("Content-Type");
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    response
+}
+
+async fn name_kind(State(kind): State<ServerKind>, mut response: Response) -> Response {
+    const KIND: HeaderName = HeaderName::from_static("x-inngest-server-kind");
+    let value = HeaderValue::from_static(kind.as_str());
+    response.headers_mut().insert(KIND, value);
+    response
+}

@@ -1,0 +1,218 @@
+//! `POST /v1/realtime/publish`: publishes a message, or a stream of text as many.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{StatusCode, header, request::Parts},
+};
+use serde_json::value::RawValue;
+use stepcast_engine::{EngineError, Publication};
+use stepcast_protocol::{ChannelName, ErrorCode, RunId, TopicName, limits};
+use tokio::time::Instant;
+
+use super::{
+    body,
+    problem::Problem,
+    query::{self, Query},
+};
+use crate::gateway::Gateway;
+
+/// How long a request waits for room before it is refused: npm `inngest` does not try again.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Bytes of text that one message of a stream carries at most.
+const TEXT_BYTES: usize = 16 * 1024;
+const KEY: &str = "idempotency-key";
+
+pub(super) async fn publish(
+    State(gateway): State<Gateway>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    let (parts, body) = request.into_parts();
+    let query = Query::of(&parts.uri)?;
+    admit(&gateway, &parts, &query)?;
+    let target = Target::of(&parts, &query)?;
+    if is_text_stream(&parts) {
+        stream(&gateway, &target, body).await?;
+    } else {
+        let body = body::read(body, limits::MESSAGE_BYTES).await?;
+        target.publish(&gateway, payload(&body)).await?;
+    }
+    Ok(StatusCode::OK)
+}
+
+/// A publish token, or whatever the operator routes admit.
+fn admit(gateway: &Gateway, parts: &Parts, query: &Query) -> Result<(), Problem> {
+    let token = query::credential(parts, query);
+    let error = match gateway.tokens().verify_now(token) {
+        Ok(claims) if claims.publish => return Ok(()),
+        Ok(_) => {
+            let sentence = "token allows to read, not to publish; mint a publish token";
+            return Err(Problem::new(ErrorCode::Forbidden, sentence));
+        }
+        Err(error) => error,
+    };
+    let is_token = token.matches('.').count() == 2;
+    match gateway.keys() {
+        Some(keys) if !is_token => Ok(keys.admit(parts)?),
+        _ => Err(error.into()),
+    }
+}
+
+/// Where a request publishes to. Several topics get one message each, one after the other.
+struct Target {
+    channel: ChannelName,
+    topics: Vec<TopicName>,
+    run: Option<RunId>,
+    key: Option<String>,
+}
+
+impl Target {
+    fn of(parts: &Parts, query: &Query) -> Result<Self, Problem> {
+        let channel = ChannelName::parse(query.get("channel").unwrap_or_default())?;
+        let mut topics = query
+            .all("topic")
+            .map(TopicName::parse)
+            .collect::<Result<Vec<_>, _>>()?;
+        if topics.is_empty() {
+            topics.push(TopicName::parse("")?);
+        }
+        if let Some(reserved) = topics.iter().find(|topic| topic.is_reserved()) {
+            return Err(EngineError::ReservedTopic(reserved.clone()).into());
+        }
+        // The state or form of a run is never a reason to lose a message.
+        let run = query.get("run_id").and_then(|run| run.parse().ok());
+        let key = parts.headers.get(KEY).and_then(|key| key.to_str().ok());
+        Ok(Self {
+            channel,
+            topics,
+            run,
+            key: key.map(str::to_owned),
+        })
+    }
+
+    async fn publish(&self, gateway: &Gateway, payload: Bytes) -> Result<(), Problem> {
+        for topic in &self.topics {
+            let publication = Publication {
+                channel: self.channel.clone(),
+                topic: topic.clone(),
+                payload: payload.clone(),
+                run: self.run,
+                durable: false,
+                key: self.key.as_ref().map(|key| format!("{topic}:{key}")),
+            };
+            publish_patiently(gateway, publication).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn publish_patiently(gateway: &Gateway, publication: Publication) -> Result<(), EngineError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match gateway.engine().publish(publication.clone()).await {
+            Err(error) if error.code() == ErrorCode::Overloaded && Instant::now() < deadline => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            result => return result.map(drop),
+        }
+    }
+}
+
+/// JSON as it came; anything else as a JSON string.
+fn payload(body: &Bytes) -> Bytes {
+    match serde_json::from_slice::<&RawValue>(body) {
+        Ok(json) => body.slice_ref(json.get().as_bytes()),
+        Err(_) => text(&String::from_utf8_lossy(body)),
+    }
+}
+
+fn text(text: &str) -> Bytes {
+    let json = serde_json::to_vec(text).expect("a string can always be written as JSON");
+    json.into()
+}
+
+fn is_text_stream(parts: &Parts) -> bool {
+    parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/stream"))
+}
+
+/// Publishes text as it arrives, in messages of whole characters. A key cannot stand for many messages and is not used.
+async fn stream(gateway: &Gateway, target: &Target, mut body: Body) -> Result<(), Problem> {
+    let target = Target {
+        channel: target.channel.clone(),
+        topics: target.topics.clone(),
+        run: target.run,
+        key: None,
+    };
+    let mut pending = Vec::new();
+    while let Some(chunk) = body::next(&mut body).await? {
+        pending.extend_from_slice(&chunk);
+        while let Some(piece) = take_text(&mut pending) {
+            target.publish(gateway, text(&piece)).await?;
+        }
+    }
+    if !pending.is_empty() {
+        let rest = String::from_utf8_lossy(&pending);
+        target.publish(gateway, text(&rest)).await?;
+    }
+    Ok(())
+}
+
+/// Takes whole characters off the front; what may still become one stays.
+fn take_text(pending: &mut Vec<u8>) -> Option<String> {
+    let window = &pending[..pending.len().min(TEXT_BYTES)];
+    let whole = match std::str::from_utf8(window) {
+        Ok(text) => text.len(),
+        Err(error) => match error.error_len() {
+            None => error.valid_up_to(),
+            Some(wrong) => error.valid_up_to() + wrong,
+        },
+    };
+    if whole == 0 {
+        return None;
+    }
+    let taken: Vec<u8> = pending.drain(..whole).collect();
+    Some(String::from_utf8_lossy(&taken).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_stays_as_it_is_and_the_rest_becomes_a_string() {
+        for (body, expected) in [
+            (r#"{"n":1.50}"#, r#"{"n":1.50}"#),
+            (" [1] \n", "[1]"),
+            ("", r#""""#),
+            ("hello", r#""hello""#),
+            (r#"{"cut":"#, r#""{\"cut\":""#),
+        ] {
+            assert_eq!(payload(&Bytes::from(body)), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn text_is_cut_between_characters_wherever_the_chunks_end() {
+        let text = "aé漢🦀".repeat(20);
+        for size in 1..9 {
+            let mut pending = Vec::new();
+            let mut joined = String::new();
+            for chunk in text.as_bytes().chunks(size) {
+                pending.extend_from_slice(chunk);
+                while let Some(piece) = take_text(&mut pending) {
+                    joined.push_str(&piece);
+                }
+            }
+            assert_eq!(joined, text, "chunks of {size} bytes");
+            assert!(pending.is_empty());
+        }
+    }
+}

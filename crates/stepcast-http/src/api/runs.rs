@@ -1,0 +1,77 @@
+//! `/v1/runs`: reads and cancels runs.
+
+use axum::{
+    Json,
+    extract::{Path, Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use stepcast_engine::EngineError;
+use stepcast_protocol::{ErrorCode, RunId};
+
+use super::{problem::Problem, query::Query};
+use crate::gateway::Gateway;
+
+/// Runs on a page unless the request says otherwise, and at most.
+const PAGE: usize = 20;
+const LARGEST_PAGE: usize = 100;
+
+pub(super) async fn list(
+    State(gateway): State<Gateway>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let query = Query::of(request.uri())?;
+    let before = query.get("cursor").map(str::parse::<RunId>).transpose()?;
+    let runs = gateway.engine().runs(before, limit(&query)?).await?;
+    Ok(enveloped(&gateway, runs))
+}
+
+pub(super) async fn read(
+    State(gateway): State<Gateway>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id: RunId = id.parse()?;
+    let run = gateway.engine().run(id).await?;
+    Ok(enveloped(&gateway, run.ok_or(EngineError::UnknownRun(id))?))
+}
+
+pub(super) async fn cancel(
+    State(gateway): State<Gateway>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    gateway.engine().cancel(id.parse()?).await?;
+    Ok(StatusCode::OK)
+}
+
+fn limit(query: &Query) -> Result<usize, Problem> {
+    let Some(text) = query.get("limit") else {
+        return Ok(PAGE);
+    };
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+        .ok_or_else(|| {
+            let shown: String = text.chars().take(32).collect();
+            let sentence = format!("limit is `{shown}`, 1 to {LARGEST_PAGE} are allowed");
+            Problem::new(ErrorCode::BadRequest, sentence)
+        })
+}
+
+/// The form in which `/v1` answers.
+#[derive(Serialize)]
+struct Envelope<T> {
+    data: T,
+    metadata: Metadata,
+}
+
+#[derive(Serialize)]
+struct Metadata {
+    fetched_at: String,
+}
+
+fn enveloped(gateway: &Gateway, data: impl Serialize) -> Response {
+    let fetched_at = gateway.engine().clock().now().to_string();
+    let metadata = Metadata { fetched_at };
+    Json(Envelope { data, metadata }).into_response()
+}

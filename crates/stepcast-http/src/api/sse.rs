@@ -1,0 +1,153 @@
+//! `GET /v1/realtime/sse`: a channel as server-sent events. Each carries its cursor as `id`, so that `EventSource` resumes by itself.
+
+use std::{future::poll_fn, pin::Pin, task::Poll};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use futures_util::{Stream, future::FutureExt, stream};
+use stepcast_engine::hub::{Posted, ReadError, Subscription, TopicFilter};
+use stepcast_protocol::ChannelName;
+use tokio::{
+    sync::watch,
+    time::{Interval, MissedTickBehavior},
+};
+
+use super::{
+    problem::Problem,
+    query::Query,
+    reader::{self, Reader},
+};
+use crate::{fanout::Permit, gateway::Gateway};
+
+/// Bytes of events that are sent together.
+const CHUNK_BYTES: usize = 32 * 1024;
+/// Says only that the connection lives.
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+
+pub(super) async fn stream(
+    State(gateway): State<Gateway>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    let query = Query::of(&parts.uri)?;
+    let grant = reader::grant(&gateway, &parts, &query)?;
+    let last_seen = parts
+        .headers
+        .get("last-event-id")
+        .map(|id| String::from_utf8_lossy(id.as_bytes()))
+        .filter(|id| !id.is_empty());
+    let asked = last_seen.as_deref().or(query.get("from"));
+    let reader = Reader::open(&gateway, &parts, grant, asked).await?;
+    let events = Events::open(&gateway, reader)?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    let first = stream::once(std::future::ready(COMMENT));
+    let rest = stream::unfold(events, |mut events| async move {
+        let chunk = events.next().await?;
+        Some((chunk, events))
+    });
+    let chunks = stream::StreamExt::chain(first, rest);
+    let body = Body::from_stream(stream::StreamExt::map(
+        chunks,
+        Ok::<_, std::convert::Infallible>,
+    ));
+    Ok((headers, body).into_response())
+}
+
+/// A subscription on its way out as text.
+struct Events {
+    subscription: Subscription,
+    channel: ChannelName,
+    comments: Interval,
+    closing: watch::Receiver<bool>,
+    _permit: Option<Permit>,
+}
+
+impl Events {
+    fn open(gateway: &Gateway, reader: Reader) -> Result<Self, ReadError> {
+        let Reader {
+            channel,
+            topics,
+            cursor,
+            permit,
+        } = reader;
+        let filter = TopicFilter::Only(topics);
+        let subscription = gateway.engine().hub().subscribe(&channel, filter, cursor)?;
+        let period = gateway.keepalive();
+        let mut comments = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+        comments.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            subscription,
+            channel: channel.name().clone(),
+            comments,
+            closing: gateway.closing(),
+            _permit: permit,
+        })
+    }
+
+    /// What is to be sent next; nothing at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        let Self {
+            subscription,
+            channel,
+            comments,
+            closing,
+            ..
+        } = self;
+        tokio::select! {
+            _ = closing.wait_for(|closing| *closing) => None,
+            first = poll_fn(|context| Pin::new(&mut *subscription).poll_next(context)) => {
+                chunk(subscription, channel, first?)
+            }
+            _ = comments.tick() => Some(COMMENT),
+        }
+    }
+}
+
+/// The first event and those that are there already.
+fn chunk(
+    subscription: &mut Subscription,
+    channel: &ChannelName,
+    first: Result<std::sync::Arc<Posted>, ReadError>,
+) -> Option<Bytes> {
+    let mut text = Vec::new();
+    let mut next = Some(first);
+    while let Some(item) = next.take() {
+        match item {
+            Ok(posted) => put_event(&mut text, &posted, channel),
+            Err(error) => {
+                // The client comes back with its last id and misses nothing.
+                tracing::warn!(%error, %channel, "a channel cannot be read; its event stream ends");
+                return Some(text.into()).filter(|text: &Bytes| !text.is_empty());
+            }
+        }
+        if text.len() < CHUNK_BYTES {
+            let more =
+                poll_fn(|context| Poll::Ready(Pin::new(&mut *subscription).poll_next(context)));
+            if let Some(Poll::Ready(item)) = more.now_or_never() {
+                next = item;
+            }
+        }
+    }
+    Some(text.into())
+}
+
+/// One event. A payload keeps its line breaks, and each line needs its own field.
+fn put_event(out: &mut Vec<u8>, posted: &Posted, channel: &ChannelName) {
+    out.extend_from_slice(format!("id: {}\n", posted.message().cursor).as_bytes());
+    for line in posted
+        .wire(channel)
+        .split(|byte| matches!(byte, b'\n' | b'\r'))
+    {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+}

@@ -1,0 +1,134 @@
+//! Frames for all readers of one set of topics, in one buffer.
+
+use stepcast_engine::hub::Posted;
+use stepcast_protocol::{ChannelName, Cursor};
+
+use super::frame;
+
+/// What lies between two cursors, as bytes.
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    frames: Vec<Frame>,
+    from: Cursor,
+    to: Cursor,
+}
+
+struct Frame {
+    end: usize,
+    cursor: Cursor,
+}
+
+/// What remains when a socket took only a part.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// Where the reader is once `rest` is sent.
+    pub(super) cursor: Cursor,
+    /// The unsent end of the one frame that was begun.
+    pub(super) rest: Vec<u8>,
+}
+
+impl Batch {
+    /// The frames of these messages, for a reader that goes from `from` to `to`.
+    pub(super) fn encode<'a>(
+        channel: &ChannelName,
+        messages: impl Iterator<Item = &'a Posted>,
+        from: Cursor,
+        to: Cursor,
+    ) -> Self {
+        let mut bytes = Vec::new();
+        let mut frames = Vec::new();
+        for posted in messages {
+            frame::put_text(&mut bytes, posted.wire(channel));
+            frames.push(Frame {
+                end: bytes.len(),
+                cursor: posted.message().cursor,
+            });
+        }
+        Self {
+            bytes,
+            frames,
+            from,
+            to,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// What remains after the first `taken` bytes.
+    pub(super) fn cut(&self, taken: usize) -> Cut {
+        if taken >= self.bytes.len() {
+            return Cut {
+                cursor: self.to,
+                rest: Vec::new(),
+            };
+        }
+        let whole = self.frames.partition_point(|frame| frame.end <= taken);
+        let (sent, cursor) = match whole.checked_sub(1) {
+            Some(last) => (self.frames[last].end, self.frames[last].cursor),
+            None => (0, self.from),
+        };
+        if sent == taken {
+            return Cut {
+                cursor,
+                rest: Vec::new(),
+            };
+        }
+        let begun = &self.frames[whole];
+        Cut {
+            cursor: begun.cursor,
+            rest: self.bytes[taken..begun.end].to_vec(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use stepcast_protocol::{Epoch, Message, Offset, Timestamp, TopicName};
+
+    use super::*;
+
+    fn at(offset: u64) -> Cursor {
+        Cursor::new(Epoch(1), Offset(offset))
+    }
+
+    #[test]
+    fn wherever_a_socket_stops_every_frame_arrives_once() {
+        let channel = ChannelName::parse("c").unwrap();
+        let messages: Vec<_> = (2..5)
+            .map(|offset| {
+                Posted::new(Arc::new(Message {
+                    cursor: at(offset),
+                    topic: TopicName::parse("t").unwrap(),
+                    payload: Bytes::from(format!("{offset}")),
+                    created_at: Timestamp::from_millis(0),
+                    origin: None,
+                }))
+            })
+            .collect();
+        let from = |after: Cursor| {
+            let later = messages
+                .iter()
+                .filter(move |posted| posted.message().cursor > after);
+            Batch::encode(&channel, later, after, at(9))
+        };
+        let whole = from(at(0));
+        for taken in 0..=whole.bytes().len() {
+            let cut = whole.cut(taken);
+            let mut sent = whole.bytes()[..taken].to_vec();
+            sent.extend_from_slice(&cut.rest);
+            sent.extend_from_slice(from(cut.cursor).bytes());
+            assert_eq!(sent, whole.bytes(), "cut after {taken} bytes");
+        }
+        assert_eq!(whole.cut(0).cursor, at(0));
+        assert_eq!(whole.cut(whole.bytes().len()).cursor, at(9));
+    }
+}

@@ -1,0 +1,171 @@
+//! A shard's turn: what has become visible since the last one, once per set of topics, in one write per socket.
+
+use std::{rc::Rc, sync::Arc};
+
+use stepcast_engine::hub::{Posted, Slice, TopicFilter};
+use stepcast_protocol::{Cursor, limits};
+
+use super::{
+    batch::Batch,
+    connection::{Connection, Place},
+    feed::{Feed, Fetched, Group},
+    shard::Shard,
+};
+
+/// Bytes of messages that one turn takes of a channel.
+pub(super) const SLICE_BYTES: usize = 32 * 1024;
+/// Sockets that are written to before the others of the shard get their turn.
+const WRITES_PER_TURN: u32 = 256;
+
+impl Shard {
+    /// Serves each channel that was marked, once.
+    pub(super) async fn serve_dirty(self: &Rc<Self>) {
+        for id in self.dirty.take() {
+            let feed = self.feeds.borrow().get(id);
+            if let Some(feed) = feed {
+                self.serve(&feed).await;
+            }
+        }
+    }
+
+    async fn serve(self: &Rc<Self>, feed: &Rc<Feed>) {
+        feed.mark.clear();
+        if let Some(Fetched { messages, next }) = feed.fetched.take() {
+            self.deliver(feed, &messages, next).await;
+            feed.mark.set();
+            return;
+        }
+        if feed.is_fetching.get() {
+            return;
+        }
+        match feed.channel.read(feed.cursor.get(), SLICE_BYTES) {
+            Slice::UpToDate(cursor) => feed.move_to(cursor),
+            Slice::Tail { messages, next } => {
+                self.deliver(feed, &messages, next).await;
+                if next < feed.channel.visible() {
+                    feed.mark.set();
+                }
+            }
+            Slice::Stored { up_to } => self.fetch(feed, up_to),
+        }
+    }
+
+    /// The shard itself came too late for the tail: reads the store once for all who are where the feed is.
+    fn fetch(self: &Rc<Self>, feed: &Rc<Feed>, up_to: Cursor) {
+        feed.is_fetching.set(true);
+        let page = self
+            .hub
+            .stored_page(&feed.channel, &TopicFilter::All, feed.cursor.get(), up_to);
+        let (shard, feed) = (Rc::clone(self), Rc::clone(feed));
+        tokio::task::spawn_local(async move {
+            let page = page.await;
+            feed.is_fetching.set(false);
+            match page {
+                Ok(messages) => {
+                    *feed.fetched.borrow_mut() = Some(Fetched::new(messages, up_to));
+                    feed.mark.set();
+                }
+                Err(error) => shard.give_up(&feed, &error),
+            }
+        });
+    }
+
+    /// Nobody may miss a message unknowingly, so those who would are closed and can resume.
+    fn give_up(self: &Rc<Self>, feed: &Feed, error: &dyn std::error::Error) {
+        let channel = feed.channel.name();
+        tracing::warn!(%channel, %error, "kept messages cannot be read; the channel's readers are closed");
+        for group in feed.groups() {
+            let members = group.members.borrow().clone();
+            for connection in members {
+                self.close_unreadable(&connection);
+            }
+        }
+    }
+
+    pub(super) fn close_unreadable(self: &Rc<Self>, connection: &Rc<Connection>) {
+        let reason = "kept messages cannot be read now; resume later";
+        self.close(connection, 1011, reason, self.options.close_wait);
+    }
+
+    async fn deliver(self: &Rc<Self>, feed: &Rc<Feed>, messages: &[Arc<Posted>], next: Cursor) {
+        let from = feed.cursor.get();
+        let mut turns = Vec::new();
+        for group in feed.groups() {
+            let wanted = messages
+                .iter()
+                .map(|posted| &**posted)
+                .filter(|posted| group.topics.contains(&posted.message().topic));
+            let batch = Batch::encode(feed.channel.name(), wanted, from, next);
+            if !batch.is_empty() {
+                let turn = group.turn.get();
+                let members = group.begin_turn(from);
+                turns.push((group, turn, members, batch));
+            }
+        }
+        feed.move_to(next);
+        for (group, turn, members, batch) in turns {
+            for (position, connection) in members.into_iter().enumerate() {
+                if is_due(&connection, feed.id, &group, (turn, position)) {
+                    self.write(&connection, feed, &batch);
+                    self.breathe().await;
+                }
+            }
+        }
+    }
+
+    fn write(self: &Rc<Self>, connection: &Rc<Connection>, feed: &Feed, batch: &Batch) {
+        let mut state = connection.state.borrow_mut();
+        let Some(subscription) = state.of_feed(feed.id) else {
+            return;
+        };
+        match connection.try_write(batch.bytes()) {
+            Ok(taken) if taken == batch.bytes().len() => connection.join(subscription),
+            Ok(taken) => {
+                let cut = batch.cut(taken);
+                subscription.place = Place::Behind(cut.cursor);
+                state.rest = cut.rest;
+                state.leave_groups();
+                drop(state);
+                self.start_pump(connection);
+            }
+            Err(_) => {
+                drop(state);
+                self.remove(connection);
+            }
+        }
+    }
+
+    /// Lets the others of the shard have a turn once in a while.
+    async fn breathe(&self) {
+        let written = self.written.get().wrapping_add(1);
+        self.written.set(written);
+        if written.is_multiple_of(WRITES_PER_TURN) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Whether the connection still is where it was when the turn began.
+fn is_due(connection: &Connection, feed: u64, group: &Rc<Group>, seat: (u32, usize)) -> bool {
+    let mut state = connection.state.borrow_mut();
+    matches!(
+        state.of_feed(feed).map(|subscription| &subscription.place),
+        Some(Place::Member { group: of, position, turn })
+            if Rc::ptr_eq(of, group) && (*turn, *position) == seat
+    )
+}
+
+impl Fetched {
+    /// A page of the store, which ends at `up_to` unless it is full.
+    pub(super) fn new(messages: Vec<stepcast_protocol::Message>, up_to: Cursor) -> Self {
+        let next = match messages.last() {
+            Some(last) if messages.len() >= limits::PAGE_ROWS => last.cursor,
+            _ => up_to,
+        };
+        let messages = messages
+            .into_iter()
+            .map(|message| Arc::new(Posted::new(Arc::new(message))))
+            .collect();
+        Self { messages, next }
+    }
+}

@@ -1,0 +1,318 @@
+//! A shard: one thread, its sockets and its tables.
+//!
+//! Everything in it happens on that thread, so nothing here takes a lock for a delivery. No borrow is held across an await.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use stepcast_engine::hub::{Channel, Hub};
+use stepcast_protocol::Cursor;
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use super::{
+    Options, Stats,
+    address::Permit,
+    connection::{Connection, Place, State, Subscription},
+    feed::{Dirty, Feeds, Topics},
+    frame,
+    replay::Replays,
+    socket,
+};
+use crate::tokens::Tokens;
+
+/// A socket whose handshake is done, and where its reading starts.
+pub(crate) struct Newcomer {
+    pub(crate) socket: std::net::TcpStream,
+    /// What the client sent after its handshake.
+    pub(crate) read_ahead: Bytes,
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) topics: Topics,
+    pub(crate) cursor: Cursor,
+    pub(crate) permit: Option<Permit>,
+}
+
+pub(super) enum Command {
+    Adopt(Box<Newcomer>),
+    Stats(oneshot::Sender<Stats>),
+    Shutdown,
+}
+
+/// How many parts of the keepalive's interval connections are spread over.
+const PHASES: u32 = 15;
+/// Pings without an answer after which a client is taken for gone.
+const UNHEARD_PINGS: u8 = 3;
+/// Bytes of one read.
+const SCRATCH_BYTES: usize = 16 * 1024;
+
+pub(super) struct Shard {
+    pub(super) hub: Hub,
+    pub(super) tokens: Tokens,
+    pub(super) options: Options,
+    pub(super) dirty: Arc<Dirty>,
+    pub(super) feeds: RefCell<Feeds>,
+    pub(super) replays: Replays,
+    pub(super) scratch: RefCell<Box<[u8]>>,
+    /// Sockets written to; decides when the others get a turn.
+    pub(super) written: Cell<u32>,
+    connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    next_id: Cell<u64>,
+    phase: Cell<u32>,
+}
+
+impl Shard {
+    pub(super) fn new(hub: Hub, tokens: Tokens, options: Options) -> Self {
+        Self {
+            hub,
+            tokens,
+            options,
+            dirty: Arc::default(),
+            feeds: RefCell::default(),
+            replays: Replays::default(),
+            scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
+            written: Cell::new(0),
+            connections: RefCell::default(),
+            next_id: Cell::new(0),
+            phase: Cell::new(0),
+        }
+    }
+
+    /// Lives until it is told to end or its handle is gone.
+    pub(super) async fn run(self: Rc<Self>, mut commands: mpsc::Receiver<Command>) {
+        let mut ticks = tokio::time::interval(self.options.keepalive / PHASES);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.dirty.some.notified() => self.serve_dirty().await,
+                _ = ticks.tick() => self.on_tick(),
+                command = commands.recv() => match command {
+                    Some(Command::Adopt(newcomer)) => self.adopt(*newcomer),
+                    // Nobody may wait for the answer any more.
+                    Some(Command::Stats(answer)) => drop(answer.send(self.stats())),
+                    Some(Command::Shutdown) => return self.shutdown().await,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn adopt(self: &Rc<Self>, newcomer: Newcomer) {
+        let Newcomer {
+            socket,
+            read_ahead,
+            channel,
+            topics,
+            cursor,
+            permit,
+        } = newcomer;
+        let stream = match TcpStream::from_std(socket) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a socket could not be taken over; its client has to connect again");
+                return;
+            }
+        };
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        let connection = Rc::new(Connection {
+            id,
+            stream,
+            state: RefCell::new(State::default()),
+            _permit: permit,
+        });
+        self.connections
+            .borrow_mut()
+            .insert(id, Rc::clone(&connection));
+        self.subscribe(&connection, &channel, topics, cursor);
+        let reader =
+            tokio::task::spawn_local(Rc::clone(self).read(Rc::clone(&connection), read_ahead));
+        connection.state.borrow_mut().reader = Some(reader.abort_handle());
+    }
+
+    /// Reads a channel from a cursor, on a connection that does not read it yet.
+    pub(super) fn subscribe(
+        self: &Rc<Self>,
+        connection: &Rc<Connection>,
+        channel: &Arc<Channel>,
+        topics: Topics,
+        cursor: Cursor,
+    ) {
+        let feed = self.feeds.borrow_mut().enter(channel, &self.dirty);
+        let subscription = Subscription {
+            feed,
+            topics,
+            partial: std::collections::VecDeque::new(),
+            place: Place::Behind(cursor),
+        };
+        connection
+            .state
+            .borrow_mut()
+            .subscriptions
+            .push(subscription);
+    }
+
+    /// Sends a few bytes that belong to this connection alone, in front of all frames that have not begun.
+    pub(super) fn send_control(self: &Rc<Self>, connection: &Rc<Connection>, bytes: &[u8]) {
+        let mut state = connection.state.borrow_mut();
+        if !state.rest.is_empty() {
+            state.rest.extend_from_slice(bytes);
+            return;
+        }
+        match connection.try_write(bytes) {
+            Ok(taken) if taken == bytes.len() => {}
+            Ok(taken) => {
+                state.rest = bytes[taken..].to_vec();
+                state.leave_groups();
+                drop(state);
+                self.start_pump(connection);
+            }
+            Err(_) => {
+                drop(state);
+                self.remove(connection);
+            }
+        }
+    }
+
+    /// Ends a connection in order: its reading now, the socket once the close frame is out and the client has answered.
+    pub(super) fn close(
+        self: &Rc<Self>,
+        connection: &Rc<Connection>,
+        code: u16,
+        reason: &str,
+        patience: std::time::Duration,
+    ) {
+        {
+            let mut state = connection.state.borrow_mut();
+            if state.closing.is_some() {
+                return;
+            }
+            state.closing = Some(Instant::now() + patience);
+            state.pong = None;
+            self.release(&mut state);
+        }
+        self.send_control(connection, &frame::close(code, reason));
+        if connection.state.borrow().rest.is_empty() {
+            socket::finish(&connection.stream);
+        }
+    }
+
+    /// Forgets a connection and ends its tasks, and with them its socket.
+    pub(super) fn remove(&self, connection: &Connection) {
+        if self
+            .connections
+            .borrow_mut()
+            .remove(&connection.id)
+            .is_none()
+        {
+            return;
+        }
+        let mut state = connection.state.borrow_mut();
+        self.release(&mut state);
+        state.rest = Vec::new();
+        state.closing.get_or_insert_with(Instant::now);
+        for task in [state.reader.take(), state.pump.take()]
+            .into_iter()
+            .flatten()
+        {
+            task.abort();
+        }
+    }
+
+    pub(super) fn is_gone(&self, connection: &Connection) -> bool {
+        !self.connections.borrow().contains_key(&connection.id)
+    }
+
+    /// Ends one subscription.
+    pub(super) fn unsubscribe(&self, state: &mut State, feed: u64) {
+        state.subscriptions.retain_mut(|subscription| {
+            if subscription.feed.id != feed {
+                return true;
+            }
+            subscription.leave();
+            self.feeds.borrow_mut().exit(&subscription.feed);
+            false
+        });
+    }
+
+    fn release(&self, state: &mut State) {
+        for mut subscription in state.subscriptions.drain(..) {
+            subscription.leave();
+            self.feeds.borrow_mut().exit(&subscription.feed);
+        }
+    }
+
+    fn on_tick(self: &Rc<Self>) {
+        self.replays.clear();
+        let phase = self.phase.get();
+        self.phase.set((phase + 1) % PHASES);
+        let now = Instant::now();
+        let connections: Vec<_> = self.connections.borrow().values().map(Rc::clone).collect();
+        for connection in connections {
+            let closing = connection.state.borrow().closing;
+            match closing {
+                Some(deadline) if deadline <= now => self.remove(&connection),
+                Some(_) => {}
+                None if connection.id % u64::from(PHASES) == u64::from(phase) => {
+                    self.keep_alive(&connection);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn keep_alive(self: &Rc<Self>, connection: &Rc<Connection>) {
+        let unheard = connection.state.borrow().unheard_pings;
+        if unheard >= UNHEARD_PINGS {
+            let reason = format!("{UNHEARD_PINGS} pings were not answered");
+            self.close(connection, 1011, &reason, self.options.close_wait);
+            return;
+        }
+        self.ping(connection);
+    }
+
+    /// Not while bytes wait: then the pump's patience says whether the client is there.
+    pub(super) fn ping(self: &Rc<Self>, connection: &Rc<Connection>) {
+        {
+            let mut state = connection.state.borrow_mut();
+            if !state.rest.is_empty() {
+                return;
+            }
+            state.unheard_pings += 1;
+        }
+        self.send_control(connection, &frame::PING);
+    }
+
+    fn stats(&self) -> Stats {
+        let connections = self.connections.borrow();
+        let unsent = |connection: &Rc<Connection>| connection.state.borrow().rest.capacity();
+        Stats {
+            connections: connections.len(),
+            unsent_bytes: connections.values().map(unsent).sum(),
+        }
+    }
+
+    async fn shutdown(self: &Rc<Self>) {
+        let connections: Vec<_> = self.connections.borrow().values().map(Rc::clone).collect();
+        for connection in &connections {
+            self.close(
+                connection,
+                1001,
+                "the server is shutting down",
+                self.options.close_wait,
+            );
+        }
+        drop(connections);
+        let deadline = Instant::now() + self.options.close_wait;
+        while !self.connections.borrow().is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(self.options.close_wait / 100).await;
+        }
+    }
+}
