@@ -1,1 +1,1 @@
-//! .
+//! Programs that show Stepcast at work; each is a folder beside this one.

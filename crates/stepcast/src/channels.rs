@@ -5,10 +5,10 @@ use std::{any::TypeId, collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use stepcast_engine::{EngineError, catalog::Catalog};
-use stepcast_protocol::{ChannelName, ErrorCode, TopicName, limits};
+use stepcast_protocol::{ChannelName, TopicName, limits};
 
 use crate::{
-    channel::{Channel, ChannelAt, says_more_than_type},
+    channel::{Channel, says_more_than_type},
     error::Error,
 };
 
@@ -82,13 +82,6 @@ impl Channels {
             stored: topic.keep.is_stored(),
         })
     }
-}
-
-/// The channel's name, or what is wrong with its parameters.
-pub(crate) fn name_of<C>(channel: &ChannelAt<C>) -> Result<&ChannelName, Error> {
-    channel
-        .name()
-        .map_err(|error| Error::coded(ErrorCode::BadChannel, error).terminal())
 }
 
 impl Error {

@@ -6,7 +6,6 @@ use stepcast_protocol::{ErrorCode, Origin, RunId, StepId};
 
 use crate::{
     channel::{Channel, ChannelAt},
-    channels::name_of,
     error::Error,
     execution::{AttemptScope, Execution},
     step::Step,
@@ -124,7 +123,7 @@ async fn publish<C: Channel>(
     message: &C,
     origin: Arc<Origin>,
 ) -> Result<(), Error> {
-    let name = name_of(channel)?;
+    let name = channel.name()?;
     let encoded = execution.channels.encode(name, message)?;
     let published = execution
         .lease

@@ -4,6 +4,8 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 
 use stepcast_protocol::{ChannelName, template::ParameterError};
 
+use crate::error::Error;
+
 /// One channel of type `C`: what the derived `at` gives. Cloning is cheap.
 ///
 /// `at` never fails. Values that cannot stand in a name are kept as an error, which every use of the channel answers.
@@ -41,9 +43,11 @@ impl<C> ChannelAt<C> {
     /// The channel's name.
     ///
     /// # Errors
-    /// [`ParameterError`] names the parameter, its value and the rule; on the wire it is `bad_channel`.
-    pub fn name(&self) -> Result<&ChannelName, &ParameterError> {
-        self.name.as_ref().map_err(AsRef::as_ref)
+    /// `bad_channel` names the parameter, its value and the rule. A wrong name stays wrong, so the error is terminal.
+    pub fn name(&self) -> Result<&ChannelName, Error> {
+        self.name
+            .as_ref()
+            .map_err(|error| Error::coded(error.code(), error).terminal())
     }
 }
 
@@ -58,6 +62,6 @@ impl<C> Clone for ChannelAt<C> {
 
 impl<C> fmt::Debug for ChannelAt<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ChannelAt").field(&self.name()).finish()
+        f.debug_tuple("ChannelAt").field(&self.name).finish()
     }
 }

@@ -11,8 +11,8 @@ mod worker;
 use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use stepcast_engine::{Engine, store::sqlite::SqliteStore};
-use stepcast_http::{Gateway, Keys};
-use stepcast_protocol::RunId;
+use stepcast_http::{Gateway, GatewayError, Keys};
+use stepcast_protocol::{ErrorCode, RunId};
 use tokio::runtime::Handle;
 
 use self::worker::LocalWorker;
@@ -114,11 +114,9 @@ impl Stepcast {
         let engine = engine.with_catalog(channels.catalog().clone());
         let clock = engine.clock().clone();
         let file = file.to_owned();
-        let store = tokio::task::spawn_blocking(move || {
-            SqliteStore::open(file, store, move || clock.now())
-        })
-        .await?
-        .map_err(|error| Error::coded(error.code(), error))?;
+        let store = tokio::task::spawn_blocking(move || SqliteStore::open(file, store, clock))
+            .await?
+            .map_err(|error| Error::coded(error.code(), error))?;
         let worker = Arc::new(LocalWorker::new(by_id, channels.clone(), Handle::current()));
         let engine = Engine::open(
             Arc::new(store),
@@ -131,7 +129,7 @@ impl Stepcast {
         worker.begin(engine.hub().clone());
         let gateway = Gateway::new(engine.clone(), gateway)
             .await
-            .map_err(Error::engine)?;
+            .map_err(gateway_error)?;
         Ok(Self {
             engine,
             gateway,
@@ -202,6 +200,11 @@ impl Stepcast {
             .map_err(Error::engine)
     }
 
+    /// Closes every reader's connection, and takes no new ones. For a server that waits for its connections before it ends.
+    pub async fn close_connections(&self) {
+        self.gateway.shutdown().await;
+    }
+
     /// Ends cleanly: no run starts any more, steps that execute have 10 s to end, connections are closed, everything is on disk.
     /// Runs that have not ended go on when the file is opened again.
     ///
@@ -213,6 +216,13 @@ impl Stepcast {
             .close(tokio::time::sleep(PATIENCE))
             .await
             .map_err(Error::engine)
+    }
+}
+
+fn gateway_error(error: GatewayError) -> Error {
+    match error {
+        GatewayError::Engine(error) => Error::engine(error),
+        error => Error::coded(ErrorCode::Internal, error),
     }
 }
 

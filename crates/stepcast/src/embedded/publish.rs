@@ -10,7 +10,7 @@ use stepcast_protocol::{Cursor, ErrorCode, limits};
 
 use crate::{
     channel::{Channel, ChannelAt},
-    channels::{Channels, name_of},
+    channels::Channels,
     error::Error,
 };
 
@@ -29,7 +29,7 @@ impl Publish {
         channel: &ChannelAt<C>,
         message: &C,
     ) -> Self {
-        let publication = name_of(channel).and_then(|name| {
+        let publication = channel.name().and_then(|name| {
             let encoded = channels.encode(name, message)?;
             let (topic, payload) = (encoded.topic, encoded.payload);
             Ok(Publication {

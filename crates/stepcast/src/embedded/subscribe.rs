@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     channel::{Channel, ChannelAt},
-    channels::{Channels, name_of},
+    channels::Channels,
     error::Error,
 };
 
@@ -98,7 +98,7 @@ impl<C: Channel> Subscription<C> {
     pub(super) fn new(engine: Engine, channels: &Channels, channel: &ChannelAt<C>) -> Self {
         let channel = channels
             .declare::<C>()
-            .and_then(|_| name_of(channel).cloned());
+            .and_then(|_| channel.name().cloned());
         Self {
             engine,
             channel: Some(channel),

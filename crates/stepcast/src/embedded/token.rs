@@ -7,12 +7,12 @@ use std::{
 };
 
 use stepcast_engine::Engine;
-use stepcast_http::Gateway;
+use stepcast_http::{Gateway, History};
 use stepcast_protocol::{ChannelName, ChannelSpec, ErrorCode, TopicName, limits};
 
 use crate::{
     channel::{Channel, ChannelAt},
-    channels::{Channels, name_of},
+    channels::Channels,
     error::Error,
 };
 
@@ -24,7 +24,7 @@ pub struct MintToken {
     gateway: Gateway,
     channel: Result<ChannelName, Error>,
     topics: Vec<TopicName>,
-    history: bool,
+    history: History,
     lifetime: Duration,
 }
 
@@ -36,14 +36,14 @@ impl MintToken {
         channel: &ChannelAt<C>,
     ) -> Self {
         let declared = channels.declare::<C>();
-        let channel = declared.and_then(|_| name_of(channel).cloned());
+        let channel = declared.and_then(|_| channel.name().cloned());
         let topics = all(C::spec());
         Self {
             engine,
             gateway,
             channel,
             topics,
-            history: true,
+            history: History::Allowed,
             lifetime: limits::TOKEN_LIFETIME,
         }
     }
@@ -66,7 +66,7 @@ impl MintToken {
     /// Allows no message from before this moment.
     pub fn without_history(self) -> Self {
         Self {
-            history: false,
+            history: History::Refused,
             ..self
         }
     }

@@ -8,7 +8,6 @@ use stepcast_engine::{
 use super::Step;
 use crate::{
     channel::{Channel, ChannelAt},
-    channels::name_of,
     error::Error,
     execution::Next,
 };
@@ -24,7 +23,7 @@ impl Step {
         message: C,
     ) -> Result<(), Error> {
         let execution = self.execution.clone();
-        let name = name_of(channel)?;
+        let name = channel.name()?;
         let encoded = execution.channels.encode(name, &message)?;
         let mut claim = self.claim(Verb::Publish, format!("{name} {}", encoded.topic))?;
         loop {
