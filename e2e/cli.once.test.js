@@ -10,11 +10,13 @@ import { freshJob, runQuickstart, startQuickstart } from "./support/quickstart.j
 
 const timeout = 60_000;
 
-test("--once prints one run as JSON lines and ends", { timeout }, async () => {
+test("--once prints one run as JSON lines, then its status, and ends", { timeout }, async () => {
   const { stdout, stderr, code } = await runQuickstart("--once");
   assert.equal(code, 0, stderr);
 
-  const messages = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const lines = stdout.trimEnd().split("\n");
+  assert.equal(lines.pop(), "completed");
+  const messages = lines.map((line) => JSON.parse(line));
   for (const message of messages) {
     assert.deepEqual(Object.keys(message).sort(), ["data", "offset", "topic"]);
   }

@@ -1,5 +1,7 @@
 //! Without a page: one run, its messages as JSON lines, its final status.
 
+use std::io::Write;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 use stepcast::{Message, prelude::*};
@@ -15,6 +17,7 @@ struct Line<'a> {
 }
 
 pub(crate) async fn run(stepcast: &Stepcast) -> Result<(), Error> {
+    let mut out = std::io::stdout();
     let job = new_job();
     let pipeline = Pipeline::at(&job);
     let run = stepcast.send(Generate { job }).await?.run().await?;
@@ -32,9 +35,9 @@ pub(crate) async fn run(stepcast: &Stepcast) -> Result<(), Error> {
                     data: serde_json::from_slice(&data.encode()?)?,
                     offset: cursor.offset.0,
                 };
-                println!("{}", serde_json::to_string(&line)?);
+                writeln!(out, "{}", serde_json::to_string(&line)?)?;
             }
-            Update::Run(run) => println!("{}", run.status),
+            Update::Run(run) => writeln!(out, "{}", run.status)?,
             _ => {}
         }
     }
