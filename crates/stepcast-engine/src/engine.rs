@@ -24,6 +24,7 @@ use crate::{
 pub struct EngineOptions {
     clock: Clock,
     entropy: Entropy,
+    catalog: Catalog,
     runs_in_memory: usize,
 }
 
@@ -32,12 +33,19 @@ impl Default for EngineOptions {
         Self {
             clock: Clock::system(),
             entropy: Entropy::system(),
+            catalog: Catalog::default(),
             runs_in_memory: limits::RUNS_IN_MEMORY,
         }
     }
 }
 
 impl EngineOptions {
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Another clock than the machine's.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
@@ -48,6 +56,12 @@ impl EngineOptions {
     #[must_use]
     pub fn with_entropy(self, entropy: Entropy) -> Self {
         Self { entropy, ..self }
+    }
+
+    /// What is known of channels already; shared with whoever declares more.
+    #[must_use]
+    pub fn with_catalog(self, catalog: Catalog) -> Self {
+        Self { catalog, ..self }
     }
 
     /// How many runs may have their function in memory ([`limits::RUNS_IN_MEMORY`]).
@@ -104,6 +118,7 @@ impl Engine {
         let EngineOptions {
             clock,
             entropy,
+            catalog,
             runs_in_memory,
         } = options;
         let hub = Hub::new(Arc::clone(&store), clock.clone());
@@ -121,7 +136,7 @@ impl Engine {
             store,
             hub,
             runs,
-            catalog: Catalog::default(),
+            catalog,
             clock,
             entropy,
         })))

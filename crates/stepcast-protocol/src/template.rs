@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use crate::{
+    error::ErrorCode,
     limits,
     names::{ChannelName, NameError},
 };
@@ -90,6 +91,14 @@ pub enum ParameterError {
     /// The whole name is too long.
     #[error(transparent)]
     Name(#[from] NameError),
+}
+
+impl ParameterError {
+    /// The code this error has on the wire.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        ErrorCode::BadChannel
+    }
 }
 
 impl ChannelTemplate {

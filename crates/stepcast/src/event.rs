@@ -30,6 +30,31 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     const NAME: &'static str;
 }
 
+/// An event as the engine takes it, checked.
+#[cfg(feature = "embedded")]
+pub(crate) fn checked<E: Event>(
+    event: &E,
+) -> Result<stepcast_protocol::event::CheckedEvent, crate::Error> {
+    use stepcast_protocol::{ErrorCode, EventInput};
+
+    let data = serde_json::value::to_raw_value(event).map_err(|error| {
+        let text = format!(
+            "data of event `{}` cannot be written as JSON: {error}",
+            E::NAME
+        );
+        crate::Error::coded(ErrorCode::BadEvent, text).terminal()
+    })?;
+    let input = EventInput {
+        name: E::NAME.to_owned(),
+        data: Some(data),
+        id: None,
+        ts: None,
+    };
+    input
+        .check()
+        .map_err(|error| crate::Error::coded(error.code(), error).terminal())
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;

@@ -1,7 +1,14 @@
 //! Durable functions with realtime channels.
 //!
+//! A function runs as steps that survive crashes and retries; while it runs it publishes typed messages to channels, and browsers and
+//! services see them at once. Everything lives in this process, on one SQLite file.
+//!
 //! - [`channel`]: what is published: an enum whose variants are topics.
 //! - [`Event`]: what triggers functions.
+//! - [`App`], [`function`] and [`Ctx`]: functions, and what they are given.
+//! - [`Step`]: work whose result is remembered.
+//! - [`Stepcast`]: the engine: sending, publishing, subscribing, serving.
+//! - [`Error`]: what goes wrong, and whether it is tried again.
 
 // What the derives write names this crate `::stepcast`, in its own tests too.
 #[cfg(test)]
@@ -10,13 +17,48 @@ extern crate self as stepcast;
 #[doc(hidden)]
 #[path = "macro_support.rs"]
 pub mod __macro;
+#[cfg(feature = "embedded")]
+mod app;
 pub mod channel;
+#[cfg(feature = "embedded")]
+mod channels;
+#[cfg(feature = "embedded")]
+mod context;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod error;
 mod event;
+#[cfg(feature = "embedded")]
+mod execution;
+#[cfg(feature = "embedded")]
+pub mod prelude;
+#[cfg(feature = "embedded")]
+mod step;
 
+#[cfg(feature = "embedded")]
+pub use crate::{
+    app::{App, Function, function},
+    context::{Ctx, Publisher},
+    embedded::{
+        Message, Messages, MintToken, Options, Position, Publish, Run, Send, Sent, Stepcast,
+        Subscription, Update,
+    },
+    step::{Invoke, Step, WaitForEvent},
+};
 pub use crate::{
     channel::{Channel, ChannelAt, PayloadError},
+    error::{Error, ResultExt},
     event::Event,
 };
+#[cfg(feature = "embedded")]
+pub use stepcast_engine::{
+    EngineOptions,
+    clock::{Clock, Entropy},
+    runs::Retry,
+    store::sqlite::{Durability, SqliteOptions},
+};
+#[cfg(feature = "embedded")]
+pub use stepcast_http::{GatewayOptions, Keys};
 /// Makes an enum a [`channel`]: each variant is a topic.
 ///
 /// Derive serde's `Serialize` and `Deserialize` beside it, and schemars' `JsonSchema` unless every topic is `unchecked`.
@@ -77,3 +119,6 @@ pub use stepcast_macros::Channel;
 /// assert_eq!(Generate::NAME, "app/generate");
 /// ```
 pub use stepcast_macros::Event;
+pub use stepcast_protocol::{
+    Cursor, ErrorCode, EventId, RunError, RunId, RunStatus, RunView, Timestamp,
+};

@@ -77,6 +77,12 @@ impl Channel {
         self.state().log.visible()
     }
 
+    /// The last number given out, visible or not.
+    #[must_use]
+    pub fn head(&self) -> Cursor {
+        self.state().log.head()
+    }
+
     /// What comes after a cursor: about `max_bytes`, and at least one message.
     #[must_use]
     pub fn read(&self, after: Cursor, max_bytes: usize) -> Slice {

@@ -164,6 +164,11 @@ impl ChannelLog {
         self.visible() != before
     }
 
+    /// The last pair given out.
+    pub(super) fn head(&self) -> Cursor {
+        self.head
+    }
+
     /// The offset before the oldest pending message. Nobody sees past it.
     pub(super) fn visible(&self) -> Cursor {
         match self.pending.front() {

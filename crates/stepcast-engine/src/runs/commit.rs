@@ -203,7 +203,7 @@ impl Runs {
             Effect::Waiting(step) => state.tell(Update::Waiting(step)),
             Effect::SetTimer(timer) => inner.timers.set(timer),
             Effect::ClearTimer(timer) => inner.timers.remove(&timer),
-            Effect::StartEventWait(wait) => inner.waits.start(*wait),
+            Effect::StartEventWait(wait) => self.start_event_wait(*wait),
             Effect::EndEventWait(step, event) => inner.waits.end(cell.id, &step, &event),
             Effect::Unheld => state.tell(Update::Over),
             Effect::Ready => after.ready = true,

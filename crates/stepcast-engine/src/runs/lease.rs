@@ -122,43 +122,59 @@ impl RunLease {
         );
     }
 
-    /// A step waits for an event, at most until a time. `since_run_start` counts events that came after the run was created as well.
+    /// A step waits for an event, at most until a time. `since_run_start` counts events that were accepted since the run was created.
     pub fn step_waits_for_event(
         &self,
         step: StepKey,
         event: EventName,
         matching: Vec<Matching>,
         until: Option<Timestamp>,
+        since_run_start: bool,
     ) {
         let wait = EventWait {
             run: self.cell.id,
             step: step.id.clone(),
             event,
             matching,
-            after: 0,
+            after: EventWait::NOW,
         };
-        self.report(
-            Work::WaitStarted {
-                step,
-                until,
-                event: Some(Box::new(wait)),
-            },
-            Attached::default(),
-        );
+        let start = move |lease: &Self, after| {
+            let event = Some(Box::new(EventWait { after, ..wait }));
+            lease.report(
+                Work::WaitStarted { step, until, event },
+                Attached::default(),
+            );
+        };
+        if !since_run_start {
+            return start(self, EventWait::NOW);
+        }
+        let lease = self.clone();
+        self.runs.0.background.spawn(async move {
+            match lease.runs.0.store.event(lease.cell.event.id).await {
+                Ok(Some(trigger)) => start(&lease, trigger.seq),
+                Ok(None) => start(&lease, 0),
+                Err(error) => tracing::error!(run = %lease.cell.id, %error, "a wait for an event could not begin"),
+            }
+        });
     }
 
-    /// A step runs another function and waits for its end, at most until a time. One commit holds the wait and the new run.
+    /// Whether this program has the function.
     ///
     /// # Errors
-    /// [`EngineError::UnknownFunction`] when this program has no such function.
+    /// [`EngineError::UnknownFunction`] when it has not.
+    pub fn knows(&self, function: &FunctionId) -> Result<(), EngineError> {
+        self.runs.function(function).map(|_| ())
+    }
+
+    /// A step runs another function, which this program [knows](Self::knows), and waits for its end, at most until a time. One commit
+    /// holds the wait and the new run.
     pub fn step_invokes(
         &self,
         step: StepKey,
         function: &FunctionId,
         input: CheckedEvent,
         until: Option<Timestamp>,
-    ) -> Result<(), EngineError> {
-        self.runs.function(function)?;
+    ) {
         let now = self.now();
         let event = Arc::new(self.runs.accept(input, now));
         let parent = Parent {
@@ -179,7 +195,6 @@ impl RunLease {
             },
             attached,
         );
-        Ok(())
     }
 
     /// Publishes a message that is not durable.

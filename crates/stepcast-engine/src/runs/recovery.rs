@@ -7,7 +7,7 @@ use stepcast_protocol::limits;
 use super::{Dispatch, Inner, Runs, background, command::Command, waits};
 use crate::{
     error::EngineError,
-    store::{Batch, CommitError, Outcome, RunQuery, StoreExt, Void, Write},
+    store::{Batch, CommitError, EventWait, Outcome, RunQuery, StoreExt, Void, Write},
 };
 
 impl Runs {
@@ -51,20 +51,7 @@ impl Runs {
             let complete = page.len() < limits::PAGE_ROWS;
             for wait in page {
                 self.0.waits.start(wait.clone());
-                let mut seq = wait.after;
-                // The process may have died between an event's commit and that of the wait it ends.
-                while let Some(events) = self.missed_events(&wait.event, seq).await? {
-                    seq = events.last().map_or(seq, |event| event.seq);
-                    if let Some(found) = events
-                        .iter()
-                        .find(|stored| waits::matches(&wait, &stored.event))
-                    {
-                        self.0.waits.end(wait.run, &wait.step, &wait.event);
-                        let outcome = Outcome::Ok(waits::to_result(&found.event));
-                        self.command_soon(wait.run, Command::WaitEnded(wait.step.clone(), outcome));
-                        break;
-                    }
-                }
+                self.end_wait_missed(&wait).await?;
             }
             if complete {
                 return Ok(());
@@ -73,17 +60,44 @@ impl Runs {
         }
     }
 
-    async fn missed_events(
-        &self,
-        name: &stepcast_protocol::EventName,
-        seq: u64,
-    ) -> Result<Option<Vec<crate::store::StoredEvent>>, EngineError> {
-        let events = self
-            .0
-            .store
-            .events_after(name.clone(), seq, limits::PAGE_ROWS)
-            .await?;
-        Ok((!events.is_empty()).then_some(events))
+    /// Begins to watch for an event, and looks back if the wait counts earlier ones.
+    pub(super) fn start_event_wait(&self, wait: EventWait) {
+        self.0.waits.start(wait.clone());
+        if wait.after == EventWait::NOW {
+            return;
+        }
+        let runs = self.clone();
+        self.0.background.spawn(async move {
+            if let Err(error) = runs.end_wait_missed(&wait).await {
+                tracing::error!(run = %wait.run, %error, "earlier events could not be read; the wait sees later ones only");
+            }
+        });
+    }
+
+    /// Ends a wait whose event is in the store already: it came before the wait was watched, or the process died between the event's
+    /// commit and the one that ends the wait.
+    async fn end_wait_missed(&self, wait: &EventWait) -> Result<(), EngineError> {
+        let mut seq = wait.after;
+        loop {
+            let page = self
+                .0
+                .store
+                .events_after(wait.event.clone(), seq, limits::PAGE_ROWS)
+                .await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            seq = last.seq;
+            if let Some(found) = page
+                .iter()
+                .find(|stored| waits::matches(wait, &stored.event))
+            {
+                self.0.waits.end(wait.run, &wait.step, &wait.event);
+                let outcome = Outcome::Ok(waits::to_result(&found.event));
+                self.command_soon(wait.run, Command::WaitEnded(wait.step.clone(), outcome));
+                return Ok(());
+            }
+        }
     }
 
     /// The process may have died between the end of an invoked run and the commit that brings it to the run that waits for it.

@@ -69,7 +69,7 @@ pub enum Write {
     Timer(Timer),
     /// A timer that is no longer needed; absent ones are fine.
     ClearTimer(Timer),
-    /// A step that waits for an event. Its `after` is set by the store: the place of the newest event at this commit.
+    /// A step that waits for an event. [`EventWait::NOW`] becomes the place of the newest event at this commit.
     EventWait(Box<EventWait>),
     /// A wait that is over; absent ones are fine.
     ClearEventWait(RunId, StepId),

@@ -292,8 +292,13 @@ pub struct EventWait {
     pub event: EventName,
     /// What its data must contain.
     pub matching: Vec<Matching>,
-    /// Only events with a later place count. Set by the store when the wait is committed.
+    /// Only events with a later place count. [`Self::NOW`] becomes the place of the newest event at the wait's commit.
     pub after: u64,
+}
+
+impl EventWait {
+    /// Stands for the place of the newest event at the wait's commit, which only the store knows.
+    pub const NOW: u64 = u64::MAX;
 }
 
 /// One field that an event's data must have, e.g. `job` = `"j1"`.

@@ -1,3 +1,8 @@
 //! What the engine does, seen from outside.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "the helpers of tests speak by panicking, too"
+)]
+
 mod store;

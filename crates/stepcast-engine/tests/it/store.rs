@@ -2,22 +2,25 @@
 
 mod conformance;
 mod files;
+mod fixtures;
 mod groups;
+mod model;
 mod space;
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
+use stepcast_engine::clock::Clock;
 use stepcast_engine::store::{
-    Batch, Store, StoreError, StoreExt, Write,
+    Batch, CommitError, Committed, Store, StoreError, StoreExt, Write,
     conformance::{Place, samples},
     sqlite::{SqliteOptions, SqliteStore},
 };
-use stepcast_protocol::Timestamp;
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 /// A directory with one database in it.
 struct Home {
@@ -66,12 +69,7 @@ impl Place for Home {
 }
 
 fn open(file: &Path, options: SqliteOptions) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(file, options, now)
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
+    SqliteStore::open(file, options, Clock::system())
 }
 
 /// A message on channel `c` with a payload of so many bytes.
@@ -81,6 +79,13 @@ fn message(offset: u64, bytes: usize) -> Write {
     Write::Message(samples::channel("c"), Arc::new(message))
 }
 
-async fn put(store: &SqliteStore, write: Write) {
-    store.commit(Batch::of(vec![write])).await.unwrap();
+async fn put(store: &dyn Store, write: Write) -> Result<Committed, CommitError> {
+    within(store.commit(Batch::of(vec![write]))).await
+}
+
+/// Waits for a fact, but not for ever.
+async fn within<T>(fact: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(30), fact)
+        .await
+        .expect("the store answers in time")
 }

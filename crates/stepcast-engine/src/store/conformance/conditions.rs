@@ -88,10 +88,15 @@ pub(super) async fn an_event_is_new_by_id_and_key(place: Box<dyn Place>) {
     )
     .await
     .unwrap();
-    let known = Some(Refusal::EventKnown(event_id(1)));
+    let known = |sent| {
+        Some(Refusal::EventKnown {
+            sent: event_id(sent),
+            known: event_id(1),
+        })
+    };
     for (event, time, refusal) in [
-        (event(1, "other"), 0, known.clone()),
-        (keyed_event(2, "e", "k"), 99, known.clone()),
+        (event(1, "other"), 0, known(1)),
+        (keyed_event(2, "e", "k"), 99, known(2)),
         (keyed_event(2, "e", "k"), 100, None),
         (keyed_event(2, "other", "k"), 99, None),
         (keyed_event(2, "e", "K"), 99, None),
@@ -111,7 +116,11 @@ pub(super) async fn an_event_is_new_by_id_and_key(place: Box<dyn Place>) {
     .await
     .unwrap();
     let expect = Expect::EventIsNew(Box::new((*keyed_event(3, "e", "k")).clone()), at(299));
-    check(&store, expect, Some(Refusal::EventKnown(event_id(2)))).await;
+    let known = Refusal::EventKnown {
+        sent: event_id(3),
+        known: event_id(2),
+    };
+    check(&store, expect, Some(known)).await;
 }
 
 pub(super) async fn a_run_is_open_until_it_ends(place: Box<dyn Place>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stepcast_protocol::{Cursor, Message, Origin, limits};
+use stepcast_protocol::{Cursor, FunctionId, Message, Origin, limits};
 
 use super::{Place, put, samples::*};
 use crate::store::{
@@ -65,10 +65,7 @@ pub(super) async fn every_write_reads_back(place: Box<dyn Place>) {
         store.event(event_id(1)).await.unwrap(),
         Some(StoredEvent { seq: 1, event })
     );
-    assert_eq!(
-        store.event_waits(None, 9).await.unwrap(),
-        [EventWait { after: 1, ..wait }]
-    );
+    assert_eq!(store.event_waits(None, 9).await.unwrap(), [wait]);
     assert_eq!(store.timers(None, 9).await.unwrap(), vec![timer.clone()]);
     assert_eq!(
         store.messages(everything("c")).await.unwrap(),
@@ -265,7 +262,7 @@ pub(super) async fn event_waits_know_their_place(place: Box<dyn Place>) {
         step: step_id(name),
         event: event_name("e"),
         matching: Vec::new(),
-        after: 0,
+        after: EventWait::NOW,
     };
     let write = |run, name: &str| Write::EventWait(Box::new(wait(run, name)));
     put(&store, vec![write(2, "none-yet")]).await.unwrap();
@@ -290,7 +287,11 @@ pub(super) async fn event_waits_know_their_place(place: Box<dyn Place>) {
         .event_waits(Some((run_id(1), step_id("b"))), 2)
         .await
         .unwrap();
-    assert_eq!(rest, [wait(2, "none-yet")]);
+    let none_yet = EventWait {
+        after: 0,
+        ..wait(2, "none-yet")
+    };
+    assert_eq!(rest, [none_yet]);
 }
 
 pub(super) async fn runs_are_found(place: Box<dyn Place>) {
@@ -328,11 +329,26 @@ pub(super) async fn runs_are_found(place: Box<dyn Place>) {
     writes.push(write_step(done(4, "ended", 1)));
     put(&store, writes).await.unwrap();
 
+    let function = FunctionId::parse("generate").unwrap();
+    let due = |now, limit| RunQuery::Due {
+        function: function.clone(),
+        now: at(now),
+        limit,
+    };
+    let other = FunctionId::parse("other").unwrap();
     for (query, expected) in [
-        (RunQuery::Due(at(29), 9), vec![2, 3]),
-        (RunQuery::Due(at(30), 9), vec![2, 3, 1]),
-        (RunQuery::Due(at(30), 1), vec![2]),
-        (RunQuery::Due(at(9), 9), vec![]),
+        (
+            RunQuery::Due {
+                function: other,
+                now: at(30),
+                limit: 9,
+            },
+            vec![],
+        ),
+        (due(29, 9), vec![2, 3]),
+        (due(30, 9), vec![2, 3, 1]),
+        (due(30, 1), vec![2]),
+        (due(9, 9), vec![]),
         (RunQuery::OfEvent(event_id(1), 9), vec![1, 3]),
         (RunQuery::OfEvent(event_id(1), 1), vec![1]),
         (RunQuery::Newest(None, 2), vec![9, 8]),

@@ -177,10 +177,16 @@ fn clear_timer(conn: &Connection, Timer { at, run, step }: &Timer) -> rusqlite::
 fn put_event_wait(conn: &Connection, wait: &EventWait) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "INSERT INTO event_waits (run, step, event, matching, after) \
-         VALUES (?1, ?2, ?3, ?4, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)) \
+         VALUES (?1, ?2, ?3, ?4, coalesce(?5, (SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)) \
          ON CONFLICT DO UPDATE SET event = excluded.event, matching = excluded.matching, after = excluded.after",
     )?
-    .execute(params![wait.run.to_bytes(), wait.step.as_str(), wait.event.as_str(), json(&wait.matching)])?;
+    .execute(params![
+        wait.run.to_bytes(),
+        wait.step.as_str(),
+        wait.event.as_str(),
+        json(&wait.matching),
+        (wait.after != EventWait::NOW).then(|| int(wait.after)),
+    ])?;
     Ok(())
 }
 
@@ -245,8 +251,10 @@ fn void_leases(conn: &Connection, why: Void, due_at: Timestamp) -> rusqlite::Res
         Void::Crashed => 1,
         Void::Released => 0,
     };
-    conn.prepare_cached("UPDATE runs SET phase = ?1, due_at = ?2, crashes = crashes + ?3 WHERE phase < 3 AND phase = ?4")?
-        .execute(params![Phase::Queued as u8, due_at.as_millis(), crashed, Phase::Leased as u8])?;
+    conn.prepare_cached(
+        "UPDATE runs SET phase = ?1, due_at = ?2, crashes = crashes + ?3 WHERE phase = 1",
+    )?
+    .execute(params![Phase::Queued as u8, due_at.as_millis(), crashed])?;
     Ok(())
 }
 

@@ -50,7 +50,8 @@ fn event_is_new(conn: &Connection, event: &Event, at: Timestamp) -> Held {
         .prepare_cached("SELECT 1 FROM events WHERE id = ?1")?
         .exists([event.id.to_bytes()])?;
     if by_id {
-        return Ok(Err(Refusal::EventKnown(event.id)));
+        let (sent, known) = (event.id, event.id);
+        return Ok(Err(Refusal::EventKnown { sent, known }));
     }
     let Some(key) = &event.key else {
         return Ok(Ok(()));
@@ -61,7 +62,8 @@ fn event_is_new(conn: &Connection, event: &Event, at: Timestamp) -> Held {
             cell(row, 0)
         })
         .optional()?;
-    Ok(by_key.map_or(Ok(()), |known| Err(Refusal::EventKnown(known))))
+    let sent = event.id;
+    Ok(by_key.map_or(Ok(()), |known| Err(Refusal::EventKnown { sent, known })))
 }
 
 fn run_is_open(conn: &Connection, run: RunId) -> Held {

@@ -11,7 +11,7 @@ use stepcast_protocol::{Epoch, Timestamp};
 
 use super::{
     backup,
-    encode::int,
+    encode::{int, rows},
     error::{backend, on_file},
     options::{Durability, SqliteOptions},
     os, path,
@@ -42,7 +42,7 @@ pub(super) fn open_writer(file: &Path, options: &SqliteOptions) -> Result<Connec
     let mut conn = Connection::open_with_flags(file, flags).map_err(fail)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     configure_writer(&conn, options).map_err(fail)?;
-    bring_up_to_date(&mut conn, file)?;
+    bring_up_to_date(&mut conn, file, MIGRATIONS)?;
     conn.pragma_update(None, "journal_mode", "WAL")
         .map_err(fail)?;
     bound(&conn, options).map_err(fail)?;
@@ -154,9 +154,13 @@ fn bound(conn: &Connection, options: &SqliteOptions) -> rusqlite::Result<()> {
     conn.pragma_update(None, "max_page_count", int(pages))
 }
 
-fn bring_up_to_date(conn: &mut Connection, file: &Path) -> Result<(), StoreError> {
+fn bring_up_to_date(
+    conn: &mut Connection,
+    file: &Path,
+    migrations: &[&str],
+) -> Result<(), StoreError> {
     let fail = |error: rusqlite::Error| on_file(file, "migrating database", &error);
-    let known = u32::try_from(MIGRATIONS.len()).expect("there are few versions");
+    let known = u32::try_from(migrations.len()).expect("there are few versions");
     let version: u32 = conn
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(fail)?;
@@ -180,16 +184,16 @@ fn bring_up_to_date(conn: &mut Connection, file: &Path) -> Result<(), StoreError
         tracing::warn!(from = version, to = known, backup = %copy.display(), "migrating the database");
         backup::copy(conn, file, &copy)?;
     }
-    migrate(conn, version as usize).map_err(fail)
+    migrate(conn, version, migrations).map_err(fail)
 }
 
-fn migrate(conn: &mut Connection, from: usize) -> rusqlite::Result<()> {
+fn migrate(conn: &mut Connection, from: u32, migrations: &[&str]) -> rusqlite::Result<()> {
     let tx = conn.transaction()?;
-    for migration in &MIGRATIONS[from..] {
+    for migration in migrations.iter().skip(from as usize) {
         tx.execute_batch(migration)?;
     }
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-    tx.pragma_update(None, "user_version", int(MIGRATIONS.len() as u64))?;
+    tx.pragma_update(None, "user_version", rows(migrations.len()))?;
     tx.commit()
 }
 
@@ -205,4 +209,69 @@ fn refuse_tables(conn: &Connection, file: &Path) -> Result<(), StoreError> {
         file: file.display().to_string(),
         found: format!("an SQLite database of version 0 with {tables} tables and indexes"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &[&str] = &["CREATE TABLE first (n); INSERT INTO first VALUES (7)"];
+    const NEW: &[&str] = &[
+        OLD[0],
+        "ALTER TABLE first ADD COLUMN m",
+        "UPDATE first SET m = n + 1",
+    ];
+
+    fn open(file: &Path) -> Connection {
+        os::open_private(file).unwrap();
+        Connection::open(file).unwrap()
+    }
+
+    #[test]
+    fn an_old_file_is_copied_and_brought_up_to_date() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("old.db");
+        let mut conn = open(&file);
+        bring_up_to_date(&mut conn, &file, OLD).unwrap();
+        bring_up_to_date(&mut conn, &file, NEW).unwrap();
+        let row: (i64, i64) = conn
+            .query_row("SELECT n, m FROM first", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(row, (7, 8));
+        bring_up_to_date(&mut conn, &file, NEW).unwrap();
+
+        let mut copy = open(&directory.path().join("old.db.backup-v1"));
+        let columns: i64 = copy
+            .query_row(
+                "SELECT count(*) FROM pragma_table_info('first')",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(columns, 1);
+        bring_up_to_date(&mut copy, &file, OLD).unwrap();
+    }
+
+    #[test]
+    fn a_migration_that_fails_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("old.db");
+        let mut conn = open(&file);
+        bring_up_to_date(&mut conn, &file, OLD).unwrap();
+        let wrong = [OLD[0], NEW[1], "UPDATE nothing SET m = 1"];
+        bring_up_to_date(&mut conn, &file, &wrong).unwrap_err();
+        let version: u32 = conn
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        let columns: i64 = conn
+            .query_row(
+                "SELECT count(*) FROM pragma_table_info('first')",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!((version, columns), (1, 1));
+    }
 }

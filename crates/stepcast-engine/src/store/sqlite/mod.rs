@@ -40,9 +40,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use stepcast_protocol::{
-    ChannelName, Epoch, EventId, EventName, Message, RunId, StepId, Timestamp,
-};
+use stepcast_protocol::{ChannelName, Epoch, EventId, EventName, Message, RunId, StepId};
 use tokio::sync::oneshot;
 
 #[doc(hidden)]
@@ -63,9 +61,7 @@ use super::{
     Batch, BoxFuture, ChannelRow, EventWait, MessageQuery, OnCommit, RunQuery, RunRow, Store,
     StoreError, StoredEvent, StoredRun, Timer,
 };
-
-/// The time, from whoever keeps it.
-type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+use crate::clock::Clock;
 
 /// A database in one SQLite file.
 ///
@@ -103,12 +99,12 @@ impl SqliteStore {
     pub fn open(
         file: impl AsRef<Path>,
         options: SqliteOptions,
-        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+        clock: Clock,
     ) -> Result<Self, StoreError> {
         let file = path::resolve(file.as_ref())?;
         let owner = Owner::take(&file, options.owner_wait)?;
         let conn = file::open_writer(&file, &options)?;
-        let epoch = file::begin_epoch(&conn, &file, now())?;
+        let epoch = file::begin_epoch(&conn, &file, clock.now())?;
         let shared = Arc::new(Shared {
             queue: Queue::default(),
             readers: Readers::start(file.clone())?,
@@ -119,7 +115,7 @@ impl SqliteStore {
             life: Life::Open(Writer::groups(conn, &file, &options), owner),
             file: file.clone(),
             options,
-            now: Arc::new(now),
+            clock,
             shared: Arc::clone(&shared),
         };
         let writer = thread::Builder::new()

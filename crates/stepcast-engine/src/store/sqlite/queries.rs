@@ -172,12 +172,16 @@ pub(super) fn run_row(conn: &Connection, id: RunId) -> Answer<Option<RunRow>> {
 
 pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Answer<Vec<RunRow>> {
     match *query {
-        RunQuery::Due(at, limit) => page(
+        RunQuery::Due {
+            ref function,
+            now,
+            limit,
+        } => page(
             conn,
             &format!(
-                "{RUN} WHERE phase < 3 AND phase = 0 AND due_at <= ?1 ORDER BY due_at, id LIMIT ?2"
+                "{RUN} WHERE phase = 0 AND function = ?1 AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3"
             ),
-            params![at.as_millis(), capped(limit)],
+            params![function.as_str(), now.as_millis(), capped(limit)],
             decode_run,
         ),
         RunQuery::OfEvent(event, limit) => page(

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use stepcast_protocol::Epoch;
 
 use super::{
-    Now, Shared,
+    Shared,
     channels::Channels,
     error::backend,
     file,
@@ -23,12 +23,15 @@ use super::{
     queue::{Task, Waiting},
     space::Space,
 };
-use crate::store::{CommitError, OnCommit, StoreError};
+use crate::{
+    clock::Clock,
+    store::{CommitError, OnCommit, StoreError},
+};
 
 pub(super) struct Writer {
     pub(super) file: PathBuf,
     pub(super) options: SqliteOptions,
-    pub(super) now: Now,
+    pub(super) clock: Clock,
     pub(super) shared: Arc<Shared>,
     pub(super) life: Life,
 }
@@ -118,7 +121,7 @@ impl Writer {
         };
         self.shared.readers.reconnect();
         let opened = file::open_writer(&self.file, &self.options).and_then(|conn| {
-            file::begin_epoch(&conn, &self.file, (self.now)()).map(|epoch| (conn, epoch))
+            file::begin_epoch(&conn, &self.file, self.clock.now()).map(|epoch| (conn, epoch))
         });
         match opened {
             Ok((conn, epoch)) => {

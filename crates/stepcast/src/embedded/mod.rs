@@ -1,0 +1,225 @@
+//! Engine, storage and gateway in this process, on one SQLite file.
+
+mod options;
+mod publish;
+mod run;
+mod send;
+mod subscribe;
+mod token;
+mod worker;
+
+use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
+
+use stepcast_engine::{Engine, store::sqlite::SqliteStore};
+use stepcast_http::{Gateway, Keys};
+use stepcast_protocol::RunId;
+use tokio::runtime::Handle;
+
+use self::worker::LocalWorker;
+pub use self::{
+    options::Options,
+    publish::Publish,
+    run::Run,
+    send::{Send, Sent},
+    subscribe::{Message, Messages, Position, Subscription, Update},
+    token::MintToken,
+};
+use crate::{
+    app::App,
+    channel::{Channel, ChannelAt},
+    channels::Channels,
+    error::Error,
+    event::Event,
+};
+
+/// How long [`Stepcast::shutdown`] waits for steps that execute.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An engine in this process. A cheap handle; [`Stepcast::shutdown`] ends it.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use stepcast::prelude::*;
+///
+/// #[derive(Event, Serialize, Deserialize)]
+/// #[event("app/greet")]
+/// struct Greet {
+///     name: String,
+/// }
+///
+/// async fn greet(ctx: Ctx<Greet>) -> Result<String, Error> {
+///     ctx.step("greet").run(|| async { Ok(format!("Hello {}", ctx.event.name)) }).await
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Error> {
+/// # let dir = tempfile::tempdir()?;
+/// # let file = dir.path().join("greeter.db");
+/// let app = App::new("greeter").function(function("greet", greet));
+/// let stepcast = Stepcast::open(file, app).await?;
+/// let run = stepcast.send(Greet { name: "world".into() }).await?.run().await?;
+/// let greeting: String = run.result().await?;
+/// assert_eq!(greeting, "Hello world");
+/// stepcast.shutdown().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Stepcast {
+    engine: Engine,
+    gateway: Gateway,
+    channels: Channels,
+}
+
+impl Stepcast {
+    /// Opens the database (made where there is none), starts the engine and takes up every run that an earlier process left. The app's
+    /// functions execute on the tokio runtime this is called on.
+    ///
+    /// # Errors
+    /// `in_use` when another process owns the file (after 10 s), `foreign_file` and `newer_file` when it is not ours to read, and mistakes
+    /// of the app: two functions of one id, two channels that can have the same name.
+    pub async fn open(file: impl AsRef<Path>, app: App) -> Result<Self, Error> {
+        Self::options().open(file, app).await
+    }
+
+    /// Settings, to open the engine with.
+    #[must_use]
+    pub fn options() -> Options {
+        Options::default()
+    }
+
+    async fn open_with(file: &Path, app: App, options: Options) -> Result<Self, Error> {
+        let Options {
+            engine,
+            store,
+            gateway,
+        } = options;
+        let App {
+            functions,
+            channels,
+            problem,
+            ..
+        } = app;
+        if let Some(problem) = problem {
+            return Err(problem);
+        }
+        let mut configs = Vec::new();
+        let mut by_id = HashMap::new();
+        for function in functions {
+            let config = function
+                .config()
+                .map_err(|error| Error::coded(error.code(), error))?;
+            by_id.insert(config.id.clone(), function);
+            configs.push(config);
+        }
+        let engine = engine.with_catalog(channels.catalog().clone());
+        let clock = engine.clock().clone();
+        let file = file.to_owned();
+        let store = tokio::task::spawn_blocking(move || {
+            SqliteStore::open(file, store, move || clock.now())
+        })
+        .await?
+        .map_err(|error| Error::coded(error.code(), error))?;
+        let worker = Arc::new(LocalWorker::new(by_id, channels.clone(), Handle::current()));
+        let engine = Engine::open(
+            Arc::new(store),
+            configs,
+            Arc::<LocalWorker>::clone(&worker),
+            engine,
+        )
+        .await
+        .map_err(Error::engine)?;
+        worker.begin(engine.hub().clone());
+        let gateway = Gateway::new(engine.clone(), gateway)
+            .await
+            .map_err(Error::engine)?;
+        Ok(Self {
+            engine,
+            gateway,
+            channels,
+        })
+    }
+
+    /// Sends an event. The event, its runs and their first leases are one commit.
+    ///
+    /// Await it as it is, or with `.idempotency_key(..)` first.
+    pub fn send(&self, event: impl Event) -> Send {
+        Send::new(self.engine.clone(), crate::event::checked(&event))
+    }
+
+    /// Publishes a message from outside a function. Await it as it is, or choose `.durable()` or `.idempotency_key(..)` first.
+    pub fn publish<C: Channel>(&self, channel: &ChannelAt<C>, message: C) -> Publish {
+        Publish::new(self.engine.clone(), &self.channels, channel, &message)
+    }
+
+    /// Reads a channel from its start, first what is kept, then what comes. A `Stream` of [`Update`]s; narrow it with
+    /// [`from`](Subscription::from), [`topics`](Subscription::topics), [`until_run_ends`](Subscription::until_run_ends) and
+    /// [`messages`](Subscription::messages).
+    pub fn subscribe<C: Channel>(&self, channel: &ChannelAt<C>) -> Subscription<C> {
+        Subscription::new(self.engine.clone(), &self.channels, channel)
+    }
+
+    /// Mints a token with which a browser may read all topics of a channel, from now on. Await it as it is, or narrow it first:
+    /// `.topics(["status"])`, `.lifetime(..)`, `.without_history()`.
+    pub fn token<C: Channel>(&self, channel: &ChannelAt<C>) -> MintToken {
+        MintToken::new(
+            self.engine.clone(),
+            self.gateway.clone(),
+            &self.channels,
+            channel,
+        )
+    }
+
+    /// A run by its id; whether there is one shows when it is asked something.
+    #[must_use]
+    pub fn run(&self, id: RunId) -> Run {
+        Run::new(self.engine.clone(), id)
+    }
+
+    /// The routes that a token guards, and `/health`: safe to serve to the world.
+    pub fn router(&self) -> axum::Router {
+        self.gateway.router()
+    }
+
+    /// The other routes: sending events, minting tokens, reading and cancelling runs. `Keys::Dev` answers this machine only.
+    pub fn operator_router(&self, keys: Keys) -> axum::Router {
+        self.gateway.operator_router(keys)
+    }
+
+    /// The engine, for what has no verb here.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Copies the database into a new file while everything goes on.
+    ///
+    /// # Errors
+    /// When the file exists or cannot be written.
+    pub async fn backup(&self, file: impl AsRef<Path>) -> Result<(), Error> {
+        self.engine
+            .backup(file.as_ref().to_owned())
+            .await
+            .map_err(Error::engine)
+    }
+
+    /// Ends cleanly: no run starts any more, steps that execute have 10 s to end, connections are closed, everything is on disk.
+    /// Runs that have not ended go on when the file is opened again.
+    ///
+    /// # Errors
+    /// When the store cannot be closed; what was acknowledged is safe all the same.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        self.gateway.shutdown().await;
+        self.engine
+            .close(tokio::time::sleep(PATIENCE))
+            .await
+            .map_err(Error::engine)
+    }
+}
+
+impl fmt::Debug for Stepcast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stepcast")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
