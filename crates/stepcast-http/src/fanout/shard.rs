@@ -97,10 +97,21 @@ impl Shard {
                     Some(Command::Adopt(newcomer)) => self.adopt(*newcomer),
                     // Nobody may wait for the answer any more.
                     Some(Command::Stats(answer)) => drop(answer.send(self.stats())),
-                    Some(Command::Shutdown) => return self.shutdown().await,
-                    None => return,
+                    Some(Command::Shutdown) => {
+                        self.shutdown().await;
+                        return self.remove_all();
+                    }
+                    None => return self.remove_all(),
                 },
             }
+        }
+    }
+
+    /// Connections and feeds hold each other, so that none of them would close by itself.
+    fn remove_all(&self) {
+        let connections: Vec<_> = self.connections.borrow().values().map(Rc::clone).collect();
+        for connection in connections {
+            self.remove(&connection);
         }
     }
 

@@ -215,6 +215,17 @@ async fn a_shutdown_is_said_to_every_client() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_is_dropped_leaves_no_connection_open() {
+    use futures_util::StreamExt;
+    let server = TestServer::start().await;
+    let token = server.token("c", &["t"]).await;
+    let mut socket = server.connect(&token).await;
+    server.connections(1).await;
+    drop(server);
+    while let Some(Ok(_)) = within(socket.0.next()).await {}
+}
+
+#[tokio::test]
 async fn an_address_has_only_so_many_connections() {
     let options = GatewayOptions::default().with_connections_per_address(2);
     let server = TestServer::with(options, Keys::Dev).await;

@@ -75,9 +75,8 @@ impl TestServer {
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::system();
-        let now = clock.clone();
         let file = directory.path().join("test.db");
-        let store = SqliteStore::open(file, SqliteOptions::new(), move || now.now()).unwrap();
+        let store = SqliteStore::open(file, SqliteOptions::new(), clock.clone()).unwrap();
         let engine_options = EngineOptions::default().with_clock(clock);
         let worker = Arc::new(Idle::default());
         let engine = Engine::open(Arc::new(store), functions, worker, engine_options)
