@@ -220,6 +220,9 @@ impl Gateway {
         self.0.closing.send_replace(true);
         let mut tasks = std::mem::take(&mut *self.0.tasks.lock());
         self.0.fanout.shutdown().await;
+        // Those that copy still have the close frames to deliver.
+        let copied = async { while tasks.join_next().await.is_some() {} };
+        drop(tokio::time::timeout(self.0.options.fanout.close_wait, copied).await);
         tasks.shutdown().await;
     }
 

@@ -81,6 +81,8 @@ impl Connection {
         members.push(Rc::clone(self));
         drop(members);
         subscription.partial.clear();
+        // Equal sets share their memory.
+        subscription.topics = Topics::clone(&group.topics);
         subscription.place = Place::Member {
             group,
             position,

@@ -91,6 +91,9 @@ impl Shard {
         let from = feed.cursor.get();
         let mut turns = Vec::new();
         for group in feed.groups() {
+            if group.members.borrow().is_empty() {
+                continue;
+            }
             let wanted = messages
                 .iter()
                 .map(|posted| &**posted)

@@ -76,6 +76,8 @@ impl Default for Options {
 pub struct Stats {
     /// Open WebSocket connections.
     pub connections: usize,
+    /// Those among them that were told to end and have not yet.
+    pub closing: usize,
     /// Bytes kept for sockets that are full.
     pub unsent_bytes: usize,
 }
@@ -120,6 +122,7 @@ impl Fanout {
                 && let Ok(stats) = stats.await
             {
                 sum.connections += stats.connections;
+                sum.closing += stats.closing;
                 sum.unsent_bytes += stats.unsent_bytes;
             }
         }

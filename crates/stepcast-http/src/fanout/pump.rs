@@ -16,7 +16,7 @@ use super::{
     batch::Batch,
     connection::{Connection, Place, State, Subscription},
     delivery::SLICE_BYTES,
-    feed::{Feed, Fetched},
+    feed::{Feed, Fetched, Topics},
     frame,
     shard::Shard,
     socket,
@@ -57,9 +57,8 @@ impl Shard {
     async fn pump(self: Rc<Self>, connection: Rc<Connection>) {
         let mut took_at = Instant::now();
         loop {
-            let step = match self.step(&connection) {
-                Ok(step) => step,
-                Err(_) => return self.remove(&connection),
+            let Ok(step) = self.step(&connection) else {
+                return self.remove(&connection);
             };
             match step {
                 Step::Done => return,
@@ -148,7 +147,7 @@ impl Shard {
                 send(connection, state, index, &batch)
             }
             Slice::Stored { up_to } => {
-                let topics = TopicFilter::Only(subscription.topics.clone());
+                let topics = TopicFilter::Only(Topics::clone(&subscription.topics));
                 let messages = self.hub.stored_page(&feed.channel, &topics, cursor, up_to);
                 Ok(Step::Fetch(Page {
                     feed: feed.id,

@@ -97,10 +97,21 @@ impl Shard {
                     Some(Command::Adopt(newcomer)) => self.adopt(*newcomer),
                     // Nobody may wait for the answer any more.
                     Some(Command::Stats(answer)) => drop(answer.send(self.stats())),
-                    Some(Command::Shutdown) => return self.shutdown().await,
-                    None => return,
+                    Some(Command::Shutdown) => {
+                        self.shutdown().await;
+                        return self.remove_all();
+                    }
+                    None => return self.remove_all(),
                 },
             }
+        }
+    }
+
+    /// Connections and feeds hold each other, so that none of them would close by itself.
+    fn remove_all(&self) {
+        let connections: Vec<_> = self.connections.borrow().values().map(Rc::clone).collect();
+        for connection in connections {
+            self.remove(&connection);
         }
     }
 
@@ -196,11 +207,17 @@ impl Shard {
             }
             state.closing = Some(Instant::now() + patience);
             state.pong = None;
+            if let Some(pump) = state.pump.take() {
+                // It may wait for a channel that no longer concerns this connection.
+                pump.abort();
+            }
             self.release(&mut state);
         }
         self.send_control(connection, &frame::close(code, reason));
         if connection.state.borrow().rest.is_empty() {
             socket::finish(&connection.stream);
+        } else {
+            self.start_pump(connection);
         }
     }
 
@@ -259,18 +276,21 @@ impl Shard {
             let closing = connection.state.borrow().closing;
             match closing {
                 Some(deadline) if deadline <= now => self.remove(&connection),
-                Some(_) => {}
                 None if connection.id % u64::from(PHASES) == u64::from(phase) => {
                     self.keep_alive(&connection);
                 }
-                None => {}
+                Some(_) | None => {}
             }
         }
     }
 
     fn keep_alive(self: &Rc<Self>, connection: &Rc<Connection>) {
-        let unheard = connection.state.borrow().unheard_pings;
-        if unheard >= UNHEARD_PINGS {
+        let (unheard, is_full) = {
+            let state = connection.state.borrow();
+            (state.unheard_pings, !state.rest.is_empty())
+        };
+        // While bytes wait, the pump's patience says whether the client is there.
+        if unheard >= UNHEARD_PINGS && !is_full {
             let reason = format!("{UNHEARD_PINGS} pings were not answered");
             self.close(connection, 1011, &reason, self.options.close_wait);
             return;
@@ -278,7 +298,7 @@ impl Shard {
         self.ping(connection);
     }
 
-    /// Not while bytes wait: then the pump's patience says whether the client is there.
+    /// Asks whether the client is there, unless bytes wait for it anyway.
     pub(super) fn ping(self: &Rc<Self>, connection: &Rc<Connection>) {
         {
             let mut state = connection.state.borrow_mut();
@@ -292,11 +312,14 @@ impl Shard {
 
     fn stats(&self) -> Stats {
         let connections = self.connections.borrow();
-        let unsent = |connection: &Rc<Connection>| connection.state.borrow().rest.capacity();
-        Stats {
-            connections: connections.len(),
-            unsent_bytes: connections.values().map(unsent).sum(),
+        let mut stats = Stats::default();
+        for connection in connections.values() {
+            let state = connection.state.borrow();
+            stats.connections += 1;
+            stats.closing += usize::from(state.closing.is_some());
+            stats.unsent_bytes += state.rest.capacity();
         }
+        stats
     }
 
     async fn shutdown(self: &Rc<Self>) {

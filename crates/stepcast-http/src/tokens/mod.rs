@@ -1,6 +1,6 @@
 //! Tokens: what a browser is allowed, signed by this installation.
 //!
-//! Owns the secrets and the form of a token ([`jwt`]). Mints and verifies; never decides what somebody may have, which is the
+//! Owns the secrets and the form of a token (`jwt`). Mints and verifies; never decides what somebody may have, which is the
 //! application's or an operator route's business. Claims are read once, when a connection opens.
 
 mod jwt;

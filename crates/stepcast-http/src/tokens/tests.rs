@@ -121,7 +121,7 @@ proptest! {
         let tokens = tokens(&[7; 32]);
         let token = read_token(&tokens);
         let index = index.index(token.len());
-        let mut changed = token.clone().into_bytes();
+        let mut changed = token.into_bytes();
         changed[index] = if changed[index] == b'A' { b'Z' } else { b'A' };
         let changed = String::from_utf8(changed).unwrap();
         prop_assert!(tokens.verify(&changed, NOW).is_err());

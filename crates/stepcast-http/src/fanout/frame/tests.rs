@@ -5,6 +5,7 @@ use std::io::{self, Cursor, Read, Write};
 use proptest::prelude::*;
 use tokio_tungstenite::tungstenite::{
     Error, Message, WebSocket,
+    error::ProtocolError,
     protocol::{
         Role, WebSocketConfig,
         frame::{
@@ -100,10 +101,11 @@ fn oracle(bytes: &[u8]) -> Reading {
                 };
             }
             Ok(Message::Frame(_)) => {}
-            Err(Error::Protocol(
-                tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
-            ))
-            | Err(Error::ConnectionClosed | Error::Io(_)) => {
+            Err(
+                Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+                | Error::ConnectionClosed
+                | Error::Io(_),
+            ) => {
                 return Reading {
                     messages,
                     refused: false,

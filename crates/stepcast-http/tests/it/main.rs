@@ -1,0 +1,8 @@
+//! The gateway over a real engine, a real store and real sockets.
+
+mod connect;
+mod operator;
+mod publish;
+mod server;
+mod slow;
+mod sse;

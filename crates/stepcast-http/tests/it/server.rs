@@ -1,0 +1,337 @@
+//! A server for one test, and clients for it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use stepcast_engine::{
+    Engine, EngineOptions, Publication,
+    clock::Clock,
+    runs::{FunctionConfig, LeasedRun, Worker},
+    store::sqlite::{SqliteOptions, SqliteStore},
+};
+use stepcast_http::{Gateway, GatewayOptions, Keys};
+use stepcast_protocol::{ChannelName, Cursor, TopicName};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::CloseFrame},
+};
+
+/// How long a test waits for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for a fact, up to the patience.
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("it happens in time")
+}
+
+/// Keeps the runs it is given and does nothing with them.
+#[derive(Default)]
+struct Idle(parking_lot::Mutex<Vec<LeasedRun>>);
+
+impl Worker for Idle {
+    fn start(&self, run: LeasedRun) {
+        self.0.lock().push(run);
+    }
+}
+
+pub(crate) struct TestServer {
+    pub(crate) gateway: Gateway,
+    pub(crate) engine: Engine,
+    pub(crate) address: SocketAddr,
+    serving: JoinHandle<()>,
+    _directory: tempfile::TempDir,
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        Self::with(GatewayOptions::default(), Keys::Dev).await
+    }
+
+    pub(crate) async fn with(options: GatewayOptions, keys: Keys) -> Self {
+        Self::of(options, keys, Vec::new()).await
+    }
+
+    pub(crate) async fn of(
+        options: GatewayOptions,
+        keys: Keys,
+        functions: Vec<FunctionConfig>,
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Clock::system();
+        let file = directory.path().join("test.db");
+        let store = SqliteStore::open(file, SqliteOptions::new(), clock.clone()).unwrap();
+        let engine_options = EngineOptions::default().with_clock(clock);
+        let worker = Arc::new(Idle::default());
+        let engine = Engine::open(Arc::new(store), functions, worker, engine_options)
+            .await
+            .unwrap();
+        let gateway = Gateway::new(engine.clone(), options).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = gateway
+            .app(keys)
+            .into_make_service_with_connect_info::<SocketAddr>();
+        let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self {
+            gateway,
+            engine,
+            address,
+            serving,
+            _directory: directory,
+        }
+    }
+
+    /// A token as npm `inngest` asks for it.
+    pub(crate) async fn token(&self, channel: &str, topics: &[&str]) -> String {
+        let topics: Vec<_> = topics
+            .iter()
+            .map(|name| json!({ "kind": "run", "channel": channel, "name": name }))
+            .collect();
+        let answer = self
+            .post("/v1/realtime/token", &[], json!(topics).to_string())
+            .await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.json()["jwt"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn publish(
+        &self,
+        channel: &str,
+        topic: &str,
+        payload: impl Into<Bytes>,
+    ) -> Cursor {
+        let publication = Publication {
+            channel: ChannelName::parse(channel).unwrap(),
+            topic: TopicName::parse(topic).unwrap(),
+            payload: payload.into(),
+            run: None,
+            durable: false,
+            key: None,
+        };
+        loop {
+            match self.engine.publish(publication.clone()).await {
+                Err(error) if error.code().is_retryable() => tokio::task::yield_now().await,
+                result => return result.unwrap(),
+            }
+        }
+    }
+
+    pub(crate) async fn connect(&self, token: &str) -> Socket {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        self.connect_on(stream, token).await
+    }
+
+    pub(crate) async fn connect_on(&self, stream: TcpStream, token: &str) -> Socket {
+        let url = format!("ws://{}/v1/realtime/connect?token={token}", self.address);
+        let (socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+        Socket(socket)
+    }
+
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        self.request("POST", path, headers, body).await
+    }
+
+    pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.request("GET", path, headers, "").await
+    }
+
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let body = body.into();
+        let mut stream = self
+            .send_head(method, path, headers, Some(body.len()))
+            .await;
+        // A server that refuses early may not read all of it.
+        drop(stream.write_all(&body).await);
+        let mut answer = Vec::new();
+        within(stream.read_to_end(&mut answer)).await.unwrap();
+        Answer::parse(&answer)
+    }
+
+    /// Begins a request; with no length its body goes until the stream is shut.
+    pub(crate) async fn send_head(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        length: Option<usize>,
+    ) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        if !headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+        {
+            head.push_str(&format!("Host: {}\r\n", self.address));
+        }
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        match length {
+            Some(length) => head.push_str(&format!("Content-Length: {length}\r\n\r\n")),
+            None => head.push_str("Transfer-Encoding: chunked\r\n\r\n"),
+        }
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// An event stream.
+    pub(crate) async fn events(&self, token: &str, headers: &[(&str, &str)]) -> Events {
+        let path = format!("/v1/realtime/sse?token={token}");
+        let stream = self.send_head("GET", &path, headers, Some(0)).await;
+        let mut events = Events(BufReader::new(stream), Vec::new());
+        let status = events.line().await;
+        assert!(status.contains("200"), "{status}");
+        loop {
+            let line = events.line().await.to_ascii_lowercase();
+            if line.is_empty() {
+                return events;
+            }
+            events.1.push(line);
+        }
+    }
+
+    /// Waits until the shards hold so many connections.
+    pub(crate) async fn connections(&self, count: usize) {
+        within(async {
+            while self.gateway.stats().await.connections != count {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+/// A whole HTTP response.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").expect("a response has a head");
+        Self {
+            status: head[9..12].parse().unwrap(),
+            head: head.to_ascii_lowercase(),
+            body: body.to_owned(),
+        }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// A WebSocket client.
+pub(crate) struct Socket(pub(crate) WebSocketStream<TcpStream>);
+
+impl Socket {
+    /// The next data frame.
+    pub(crate) async fn next(&mut self) -> Value {
+        match self.message().await {
+            Message::Text(text) => serde_json::from_str(&text).unwrap(),
+            other => panic!("a text frame was expected, not {other:?}"),
+        }
+    }
+
+    /// The next frame that is not a ping.
+    pub(crate) async fn message(&mut self) -> Message {
+        loop {
+            match within(self.0.next())
+                .await
+                .expect("the connection is open")
+                .unwrap()
+            {
+                Message::Ping(_) => {}
+                message => return message,
+            }
+        }
+    }
+
+    /// Payloads of the next frames.
+    pub(crate) async fn data(&mut self, count: usize) -> Vec<Value> {
+        let mut data = Vec::new();
+        for _ in 0..count {
+            data.push(self.next().await["data"].clone());
+        }
+        data
+    }
+
+    pub(crate) async fn send(&mut self, frame: Value) {
+        self.0.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    /// Reads to the close frame.
+    pub(crate) async fn close_frame(&mut self) -> Option<CloseFrame> {
+        loop {
+            match within(self.0.next()).await {
+                Some(Ok(Message::Close(frame))) => return frame,
+                Some(Ok(_)) => {}
+                Some(Err(error)) => panic!("the connection broke: {error}"),
+                None => return None,
+            }
+        }
+    }
+}
+
+/// A client of server-sent events.
+pub(crate) struct Events(BufReader<TcpStream>, pub(crate) Vec<String>);
+
+impl Events {
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        within(self.0.read_line(&mut line)).await.unwrap();
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    }
+
+    /// The next event's id and data.
+    pub(crate) async fn next(&mut self) -> (String, Value) {
+        let mut id = String::new();
+        let mut data = String::new();
+        loop {
+            let line = self.line().await;
+            if let Some(value) = line.strip_prefix("id: ") {
+                id = value.to_owned();
+            } else if let Some(value) = line.strip_prefix("data: ") {
+                data.push_str(value);
+                data.push('\n');
+            } else if line.is_empty() && !data.is_empty() {
+                return (id, serde_json::from_str(&data).unwrap());
+            }
+        }
+    }
+}
