@@ -91,7 +91,6 @@ impl Channel {
 
     /// Calls `watch` whenever more becomes visible, until the guard is dropped. Read after watching: what became visible in between is
     /// then seen, at worst twice announced.
-    #[must_use]
     pub fn watch(self: &Arc<Self>, watch: Arc<dyn Watch>) -> WatchGuard {
         let mut state = self.state();
         let id = state.next_watcher;

@@ -112,14 +112,15 @@ impl RunCell {
         self.state.lock()
     }
 
-    /// Puts a command into the inbox, or gives it back when the cell has left memory.
-    pub(super) fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
+    /// Puts a command into the inbox. Gives it back when the cell has left memory.
+    #[must_use = "a command that came back has to go to the run's new cell"]
+    pub(super) fn push(&self, envelope: Envelope) -> Option<Envelope> {
         let mut state = self.lock();
         if state.detached {
-            return Err(envelope);
+            return Some(envelope);
         }
         state.inbox.push_back(envelope);
-        Ok(())
+        None
     }
 
     pub(super) fn is_held_by(&self, lease: u32) -> bool {

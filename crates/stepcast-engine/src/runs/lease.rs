@@ -52,9 +52,9 @@ impl RunLease {
             ..Envelope::new(Command::Work(self.number, work))
         };
         match self.cell.push(envelope) {
-            Ok(()) => self.runs.pump(&self.cell),
+            None => self.runs.pump(&self.cell),
             // The run has left memory, so this lease is over and the worker has been told.
-            Err(late) => drop(late),
+            Some(late) => drop(late),
         }
     }
 

@@ -200,11 +200,11 @@ impl Runs {
         loop {
             let cell = self.cell(id).await?.ok_or(EngineError::UnknownRun(id))?;
             match cell.push(envelope) {
-                Ok(()) => {
+                None => {
                     self.pump(&cell);
                     return Ok(());
                 }
-                Err(returned) => envelope = returned,
+                Some(returned) => envelope = returned,
             }
         }
     }
@@ -221,8 +221,8 @@ impl Runs {
         let envelope = match known {
             None => envelope,
             Some(cell) => match cell.push(envelope) {
-                Ok(()) => return self.pump(&cell),
-                Err(returned) => returned,
+                None => return self.pump(&cell),
+                Some(returned) => returned,
             },
         };
         let runs = self.clone();

@@ -1,5 +1,7 @@
 //! `publish`: a durable message. One commit holds the step and the message.
 
+use std::sync::Arc;
+
 use stepcast_engine::{
     hub::{Draft, Outgoing},
     store::Verb,
@@ -22,7 +24,7 @@ impl Step {
         channel: &ChannelAt<C>,
         message: C,
     ) -> Result<(), Error> {
-        let execution = self.execution.clone();
+        let execution = Arc::clone(&self.execution);
         let name = channel.name()?;
         let encoded = execution.channels.encode(name, &message)?;
         let mut claim = self.claim(Verb::Publish, format!("{name} {}", encoded.topic))?;
