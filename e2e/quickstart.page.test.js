@@ -38,6 +38,27 @@ test("a second run starts with an empty text", { timeout }, async () => {
   await showsCompletedRun(page);
 });
 
+test("a reload in the middle shows the whole run", { timeout }, async () => {
+  const page = await openedPage();
+  await page.click("#start");
+  await shows(page, "#tokens", "Hello");
+  await page.reload();
+  await showsCompletedRun(page);
+  assert.deepEqual(page.complaints, []);
+});
+
+test("a run goes on after the process was killed, and the page with it", { timeout }, async () => {
+  const page = await openedPage();
+  await page.click("#start");
+  await shows(page, "#tokens", "Hello");
+  quickstart = await quickstart.crash();
+  await shows(page, "#run", "completed");
+  await shows(page, "#status", "Done!");
+  await shows(page, "#connection", "open");
+  // What the killed attempt had published is not taken back yet, so only the end of the text is certain.
+  assert.match(await textOf(page, "#tokens"), /Hello world$/);
+});
+
 test("two pages see their own run only", { timeout }, async () => {
   const [one, other] = [await openedPage(), await openedPage()];
 

@@ -20,14 +20,22 @@ const alive = new Set();
 process.on("exit", () => alive.forEach((child) => child.kill("SIGKILL")));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
-/** A running quickstart: `url`, `port`, and `stop()`, which answers with the exit code of the ended process. */
-export async function startQuickstart() {
-  const folder = temporaryFolder();
-  const child = launch(["--port", "0", "--db", path.join(folder, "quickstart.db")]);
+/**
+ * A running quickstart: `url`, `port`, `stop()`, which answers with the exit code of the ended process, and `crash()`, which kills it
+ * as it is and gives the next life of the same file on the same port.
+ */
+export async function startQuickstart({ port: asked = 0, folder = temporaryFolder() } = {}) {
+  const child = launch(["--port", String(asked), "--db", path.join(folder, "quickstart.db")]);
   const complaints = text(child.stderr);
   try {
     const [, url, port] = await greeting(child, complaints);
-    return { url, port: Number(port), stop: () => stop(child, folder) };
+    const crash = async () => {
+      const ended = exitCode(child);
+      child.kill("SIGKILL");
+      await ended;
+      return startQuickstart({ port: Number(port), folder });
+    };
+    return { url, port: Number(port), stop: () => stop(child, folder), crash };
   } catch (error) {
     // Why it did not start says more than why it did not stop.
     await stop(child, folder).catch(() => {});

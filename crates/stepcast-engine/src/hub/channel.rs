@@ -6,7 +6,10 @@ use parking_lot::{Mutex, MutexGuard};
 use stepcast_protocol::{ChannelName, Cursor, Epoch, Timestamp};
 use tokio::sync::Notify;
 
-use super::log::{ChannelLog, Slice};
+use super::{
+    log::{ChannelLog, Slice},
+    subscription::ReadError,
+};
 
 /// Somebody who wants to know when a channel has more to see.
 ///
@@ -75,6 +78,28 @@ impl Channel {
     #[must_use]
     pub fn visible(&self) -> Cursor {
         self.state().log.visible()
+    }
+
+    /// Where a reader that comes back with a cursor goes on.
+    ///
+    /// A crash may have taken the numbers of an earlier epoch that the reader has seen: it goes on at what is left.
+    ///
+    /// # Errors
+    /// [`ReadError::AheadOfChannel`] when nobody can have been given such a cursor.
+    pub fn resume(&self, cursor: Cursor) -> Result<Cursor, ReadError> {
+        let (visible, epoch) = {
+            let state = self.state();
+            (state.log.visible(), state.log.epoch())
+        };
+        if cursor > visible && cursor.epoch >= epoch {
+            let channel = self.name.to_string();
+            return Err(ReadError::AheadOfChannel {
+                cursor,
+                channel,
+                visible,
+            });
+        }
+        Ok(cursor.min(visible))
     }
 
     /// The last number given out, visible or not.

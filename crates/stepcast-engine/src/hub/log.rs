@@ -164,6 +164,11 @@ impl ChannelLog {
         self.visible() != before
     }
 
+    /// The life of the store's owner whose numbers it gives.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// The last pair given out.
     pub(super) fn head(&self) -> Cursor {
         self.head

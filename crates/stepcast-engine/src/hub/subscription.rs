@@ -115,14 +115,7 @@ impl Hub {
     ) -> Result<Subscription, ReadError> {
         let more = Arc::new(Notify::new());
         let watch = channel.watch(Arc::<Notify>::clone(&more));
-        let visible = channel.visible();
-        if after > visible {
-            return Err(ReadError::AheadOfChannel {
-                cursor: after,
-                channel: channel.name().to_string(),
-                visible,
-            });
-        }
+        let after = channel.resume(after)?;
         Ok(Subscription {
             hub: self.clone(),
             channel: Arc::clone(channel),

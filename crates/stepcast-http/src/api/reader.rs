@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::request::Parts;
-use stepcast_engine::hub::{Channel, ReadError};
+use stepcast_engine::hub::Channel;
 use stepcast_protocol::{ChannelGrant, Cursor, ErrorCode};
 
 use super::{problem::Problem, query};
@@ -64,17 +64,11 @@ fn start(
     channel: &Channel,
     asked: Option<Cursor>,
 ) -> Result<Cursor, Problem> {
-    let visible = channel.visible();
     // A crash may have taken the numbers the token was minted at.
-    let minted = grant.cursor.min(visible);
+    let minted = grant.cursor.min(channel.visible());
+    let asked = asked.map(|cursor| channel.resume(cursor)).transpose()?;
     match asked {
         None => Ok(minted),
-        Some(cursor) if cursor > visible => Err(ReadError::AheadOfChannel {
-            cursor,
-            channel: channel.name().to_string(),
-            visible,
-        }
-        .into()),
         Some(cursor) if cursor < minted && !grant.history => {
             let sentence = format!("token allows to read after {minted} only, not after {cursor}");
             Err(Problem::new(ErrorCode::Forbidden, sentence))
