@@ -40,6 +40,8 @@ pub const GROUP_BATCHES: usize = 512;
 pub const GROUP_BYTES: usize = 1024 * 1024;
 /// Rows of one read of the store.
 pub const PAGE_ROWS: usize = 1_000;
+/// Bytes of messages of one read of the store.
+pub const PAGE_BYTES: usize = 1024 * 1024;
 /// Free disk space below which publishers get `no_space`.
 pub const FREE_DISK_BYTES: u64 = 64 * 1024 * 1024;
 /// How long `open` waits for the file's owner to go.

@@ -17,7 +17,7 @@ use super::{
     channel::{Channel, WatchGuard},
     log::{Posted, Slice},
 };
-use crate::store::{BoxFuture, MessageQuery, StoreError};
+use crate::store::{BoxFuture, MessagePage, MessageQuery, StoreError};
 
 /// Bytes of messages a subscription takes over at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -99,7 +99,7 @@ pub struct Subscription {
 
 enum Step {
     Woken,
-    Page(Result<Vec<stepcast_protocol::Message>, StoreError>, Cursor),
+    Page(Result<MessagePage, StoreError>),
 }
 
 impl Hub {
@@ -140,7 +140,7 @@ impl Hub {
         topics: &TopicFilter,
         after: Cursor,
         up_to: Cursor,
-    ) -> BoxFuture<'static, Result<Vec<stepcast_protocol::Message>, StoreError>> {
+    ) -> BoxFuture<'static, Result<MessagePage, StoreError>> {
         self.0.store.messages(MessageQuery {
             channel: channel.name().clone(),
             after,
@@ -211,18 +211,14 @@ impl Subscription {
                 let page = self
                     .hub
                     .stored_page(&self.channel, &self.topics, self.cursor, up_to);
-                Some(Box::pin(async move { Step::Page(page.await, up_to) }))
+                Some(Box::pin(async move { Step::Page(page.await) }))
             }
         }
     }
 
-    fn on_page(&mut self, messages: Vec<stepcast_protocol::Message>, up_to: Cursor) {
-        let last = messages.last().map(|message| message.cursor);
-        self.next = if messages.len() < limits::PAGE_ROWS {
-            up_to
-        } else {
-            last.unwrap_or(up_to)
-        };
+    fn on_page(&mut self, page: MessagePage) {
+        let MessagePage { messages, next } = page;
+        self.next = next;
         self.ready.extend(
             messages
                 .into_iter()
@@ -247,8 +243,8 @@ impl Stream for Subscription {
                 this.waiting = None;
                 match step {
                     Step::Woken => {}
-                    Step::Page(Ok(messages), up_to) => this.on_page(messages, up_to),
-                    Step::Page(Err(error), _) => return Poll::Ready(Some(Err(error.into()))),
+                    Step::Page(Ok(page)) => this.on_page(page),
+                    Step::Page(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 }
             }
             if let Some(first) = this.ready.front() {

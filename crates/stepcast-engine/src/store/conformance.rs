@@ -85,6 +85,7 @@ cases! {
     order::reads_see_what_was_completed,
     reads::every_write_reads_back,
     reads::messages_are_paged_and_filtered,
+    reads::a_page_is_bounded_in_bytes,
     reads::events_come_in_commit_order,
     reads::timers_come_in_order,
     reads::event_waits_know_their_place,

@@ -19,8 +19,8 @@ use stepcast_protocol::{ChannelName, Epoch, ErrorCode, EventId, EventName, RunId
 pub use self::{
     batch::{Batch, CommitError, Committed, Expect, Fence, Refusal, Urgency, Void, Write},
     rows::{
-        ChannelRow, EventWait, MessageQuery, Outcome, Parent, Phase, RunQuery, RunRow, StepRow,
-        StepState, StoredEvent, StoredRun, Timer, Verb,
+        ChannelRow, EventWait, MessagePage, MessageQuery, Outcome, Parent, Phase, RunQuery, RunRow,
+        StepRow, StepState, StoredEvent, StoredRun, Timer, Verb,
     },
 };
 
@@ -58,10 +58,7 @@ pub trait Store: Send + Sync + 'static {
     fn closed_cleanly(&self, epoch: Epoch) -> BoxFuture<'static, Result<Option<bool>, StoreError>>;
 
     /// A page of messages in channel order.
-    fn messages(
-        &self,
-        query: MessageQuery,
-    ) -> BoxFuture<'static, Result<Vec<stepcast_protocol::Message>, StoreError>>;
+    fn messages(&self, query: MessageQuery) -> BoxFuture<'static, Result<MessagePage, StoreError>>;
 
     /// A run with its steps and its event.
     fn run(&self, id: RunId) -> BoxFuture<'static, Result<Option<StoredRun>, StoreError>>;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stepcast_protocol::{
-    ChannelName, Cursor, Event, EventId, EventName, FunctionId, RunError, RunId, RunStatus, StepId,
-    Timestamp, TopicName,
+    ChannelName, Cursor, Event, EventId, EventName, FunctionId, Message, RunError, RunId,
+    RunStatus, StepId, Timestamp, TopicName,
 };
 
 /// A channel as it is stored.
@@ -31,6 +31,16 @@ pub struct MessageQuery {
     pub topics: Option<Arc<[TopicName]>>,
     /// At most so many, capped at [`stepcast_protocol::limits::PAGE_ROWS`].
     pub limit: usize,
+}
+
+/// Messages in channel order, as many as one read gives: bounded in rows and, beyond the first, in
+/// [bytes](stepcast_protocol::limits::PAGE_BYTES).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessagePage {
+    /// The messages.
+    pub messages: Vec<Message>,
+    /// Up to and with this cursor there are no others; where it is the query's `up_to`, the read is complete.
+    pub next: Cursor,
 }
 
 /// Where a run is in its life. The numbers are persisted: keep them stable.

@@ -2,8 +2,11 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use stepcast_engine::hub::{Posted, Slice, TopicFilter};
-use stepcast_protocol::{Cursor, limits};
+use stepcast_engine::{
+    hub::{Posted, Slice, TopicFilter},
+    store::MessagePage,
+};
+use stepcast_protocol::Cursor;
 
 use super::{
     batch::Batch,
@@ -61,8 +64,8 @@ impl Shard {
             let page = page.await;
             feed.is_fetching.set(false);
             match page {
-                Ok(messages) => {
-                    *feed.fetched.borrow_mut() = Some(Fetched::new(messages, up_to));
+                Ok(page) => {
+                    *feed.fetched.borrow_mut() = Some(page.into());
                     feed.mark.set();
                 }
                 Err(error) => shard.give_up(&feed, &error),
@@ -158,17 +161,13 @@ fn is_due(connection: &Connection, feed: u64, group: &Rc<Group>, seat: (u32, usi
     )
 }
 
-impl Fetched {
-    /// A page of the store, which ends at `up_to` unless it is full.
-    pub(super) fn new(messages: Vec<stepcast_protocol::Message>, up_to: Cursor) -> Self {
-        let next = match messages.last() {
-            Some(last) if messages.len() >= limits::PAGE_ROWS => last.cursor,
-            _ => up_to,
-        };
-        let messages = messages
-            .into_iter()
-            .map(|message| Arc::new(Posted::new(Arc::new(message))))
-            .collect();
-        Self { messages, next }
+impl From<MessagePage> for Fetched {
+    fn from(page: MessagePage) -> Self {
+        let MessagePage { messages, next } = page;
+        let post = |message| Arc::new(Posted::new(Arc::new(message)));
+        Self {
+            messages: messages.into_iter().map(post).collect(),
+            next,
+        }
     }
 }

@@ -7,9 +7,9 @@ use std::{io, rc::Rc};
 
 use stepcast_engine::{
     hub::{Posted, Slice, TopicFilter},
-    store::{BoxFuture, StoreError},
+    store::{BoxFuture, MessagePage, StoreError},
 };
-use stepcast_protocol::{Cursor, Message};
+use stepcast_protocol::Cursor;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -40,8 +40,7 @@ enum Step {
 struct Page {
     feed: u64,
     from: Cursor,
-    up_to: Cursor,
-    messages: BoxFuture<'static, Result<Vec<Message>, StoreError>>,
+    messages: BoxFuture<'static, Result<MessagePage, StoreError>>,
 }
 
 impl Shard {
@@ -152,7 +151,6 @@ impl Shard {
                 Ok(Step::Fetch(Page {
                     feed: feed.id,
                     from: cursor,
-                    up_to,
                     messages,
                 }))
             }
@@ -167,7 +165,7 @@ impl Shard {
                 return self.close_unreadable(connection);
             }
         };
-        let Fetched { messages, next } = Fetched::new(messages, page.up_to);
+        let Fetched { messages, next } = messages.into();
         let mut state = connection.state.borrow_mut();
         let Some(index) = state
             .subscriptions

@@ -154,7 +154,7 @@ async fn offsets(store: &Arc<dyn Store>) -> Vec<u64> {
         topics: None,
         limit: 1_000,
     };
-    let page = store.messages(query).await.unwrap();
+    let page = store.messages(query).await.unwrap().messages;
     page.into_iter()
         .map(|message| message.cursor.offset.0)
         .collect()

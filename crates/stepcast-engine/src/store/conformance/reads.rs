@@ -68,7 +68,7 @@ pub(super) async fn every_write_reads_back(place: Box<dyn Place>) {
     assert_eq!(store.event_waits(None, 9).await.unwrap(), [wait]);
     assert_eq!(store.timers(None, 9).await.unwrap(), vec![timer.clone()]);
     assert_eq!(
-        store.messages(everything("c")).await.unwrap(),
+        store.messages(everything("c")).await.unwrap().messages,
         [Message::clone(&message)]
     );
     assert_eq!(store.setting("secret").await.unwrap(), Some(vec![0, 255]));
@@ -142,13 +142,15 @@ pub(super) async fn messages_are_paged_and_filtered(place: Box<dyn Place>) {
     put(&store, vec![write_message("d", 1)]).await.unwrap();
 
     let page = store.messages(everything("c")).await.unwrap();
+    assert_eq!(page.next, page.messages[limits::PAGE_ROWS - 1].cursor);
+    let page = page.messages;
     assert_eq!(page, all[..limits::PAGE_ROWS]);
     let rest = MessageQuery {
         after: page.last().unwrap().cursor,
         ..everything("c")
     };
     assert_eq!(
-        store.messages(rest).await.unwrap(),
+        store.messages(rest).await.unwrap().messages,
         all[limits::PAGE_ROWS..]
     );
 
@@ -158,7 +160,10 @@ pub(super) async fn messages_are_paged_and_filtered(place: Box<dyn Place>) {
         limit: 12,
         ..everything("c")
     };
-    assert_eq!(store.messages(between).await.unwrap(), all[590..602]);
+    assert_eq!(
+        store.messages(between).await.unwrap().messages,
+        all[590..602]
+    );
 
     let topics: Arc<[_]> = Arc::from([topic("status"), topic("none")]);
     let filtered = MessageQuery {
@@ -170,12 +175,12 @@ pub(super) async fn messages_are_paged_and_filtered(place: Box<dyn Place>) {
         .filter(|message| message.topic == "status")
         .cloned()
         .collect();
-    assert_eq!(store.messages(filtered).await.unwrap(), expected);
+    assert_eq!(store.messages(filtered).await.unwrap().messages, expected);
     let none = MessageQuery {
         topics: Some(Arc::from([])),
         ..everything("c")
     };
-    assert_eq!(store.messages(none).await.unwrap(), []);
+    assert_eq!(store.messages(none).await.unwrap().messages, []);
 }
 
 fn origin(n: u64) -> Option<Arc<Origin>> {
@@ -192,6 +197,27 @@ fn origin(n: u64) -> Option<Arc<Origin>> {
             attempt: 9,
         })),
     }
+}
+
+pub(super) async fn a_page_is_bounded_in_bytes(place: Box<dyn Place>) {
+    let store = place.open();
+    let large = |offset| Message {
+        payload: Bytes::from(format!("\"{}\"", "x".repeat(limits::PAGE_BYTES / 2))),
+        ..(*message(cursor(1, offset), "t")).clone()
+    };
+    for offset in 1..=3 {
+        let write = Write::Message(channel("c"), Arc::new(large(offset)));
+        put(&store, vec![write]).await.unwrap();
+    }
+    let page = store.messages(everything("c")).await.unwrap();
+    assert_eq!((page.messages.len(), page.next), (2, cursor(1, 2)));
+    let rest = MessageQuery {
+        after: page.next,
+        ..everything("c")
+    };
+    let up_to = rest.up_to;
+    let page = store.messages(rest).await.unwrap();
+    assert_eq!((page.messages, page.next), (vec![large(3)], up_to));
 }
 
 pub(super) async fn events_come_in_commit_order(place: Box<dyn Place>) {
@@ -383,7 +409,7 @@ pub(super) async fn what_is_absent_is_nothing(place: Box<dyn Place>) {
     let store = place.open();
     assert_eq!(store.channel(channel("c")).await.unwrap(), None);
     assert_eq!(store.offset_floor().await.unwrap(), 0);
-    assert_eq!(store.messages(everything("c")).await.unwrap(), []);
+    assert_eq!(store.messages(everything("c")).await.unwrap().messages, []);
     assert_eq!(store.run(run_id(1)).await.unwrap(), None);
     assert_eq!(store.event(event_id(1)).await.unwrap(), None);
     assert_eq!(store.setting("s").await.unwrap(), None);

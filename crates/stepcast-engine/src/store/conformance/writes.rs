@@ -182,5 +182,5 @@ async fn count(store: &Arc<dyn Store>, name: &str) -> usize {
         topics: None,
         limit: 1_000,
     };
-    store.messages(query).await.unwrap().len()
+    store.messages(query).await.unwrap().messages.len()
 }

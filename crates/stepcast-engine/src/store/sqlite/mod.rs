@@ -40,7 +40,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use stepcast_protocol::{ChannelName, Epoch, EventId, EventName, Message, RunId, StepId};
+use stepcast_protocol::{ChannelName, Epoch, EventId, EventName, RunId, StepId};
 use tokio::sync::oneshot;
 
 #[doc(hidden)]
@@ -58,8 +58,8 @@ pub use self::{
     stats::SqliteStats,
 };
 use super::{
-    Batch, BoxFuture, ChannelRow, EventWait, MessageQuery, OnCommit, RunQuery, RunRow, Store,
-    StoreError, StoredEvent, StoredRun, Timer,
+    Batch, BoxFuture, ChannelRow, EventWait, MessagePage, MessageQuery, OnCommit, RunQuery, RunRow,
+    Store, StoreError, StoredEvent, StoredRun, Timer,
 };
 use crate::clock::Clock;
 
@@ -168,10 +168,7 @@ impl Store for SqliteStore {
         self.ask(move |conn| queries::closed_cleanly(conn, epoch))
     }
 
-    fn messages(
-        &self,
-        query: MessageQuery,
-    ) -> BoxFuture<'static, Result<Vec<Message>, StoreError>> {
+    fn messages(&self, query: MessageQuery) -> BoxFuture<'static, Result<MessagePage, StoreError>> {
         self.ask(move |conn| queries::messages(conn, &query))
     }
 

@@ -15,8 +15,8 @@ use super::{
     schema::{KIND_MESSAGE, OFFSET_FLOOR, STEP_DONE, STEP_OPEN, STEP_WAITING},
 };
 use crate::store::{
-    ChannelRow, EventWait, MessageQuery, Outcome, Parent, RunQuery, RunRow, StepRow, StepState,
-    StoreError, StoredEvent, StoredRun, Timer,
+    ChannelRow, EventWait, MessagePage, MessageQuery, Outcome, Parent, RunQuery, RunRow, StepRow,
+    StepState, StoreError, StoredEvent, StoredRun, Timer,
 };
 
 type Answer<T> = Result<T, StoreError>;
@@ -65,7 +65,7 @@ pub(super) fn closed_cleanly(conn: &Connection, epoch: Epoch) -> Answer<Option<b
     )
 }
 
-pub(super) fn messages(conn: &Connection, query: &MessageQuery) -> Answer<Vec<Message>> {
+pub(super) fn messages(conn: &Connection, query: &MessageQuery) -> Answer<MessagePage> {
     let MessageQuery {
         channel,
         after,
@@ -80,34 +80,46 @@ pub(super) fn messages(conn: &Connection, query: &MessageQuery) -> Answer<Vec<Me
                 WHERE channel = (SELECT id FROM channels WHERE name = ?1) \
                 AND (epoch, offset) > (?2, ?3) AND (epoch, offset) <= (?4, ?5) \
                 AND topic IN (SELECT value FROM json_each(?7)) ORDER BY epoch, offset LIMIT ?6";
-    let (channel, limit) = (channel.as_str(), capped(*limit));
+    let (channel, limit_rows) = (channel.as_str(), (*limit).min(limits::PAGE_ROWS));
+    let limit = capped(*limit);
     let (epoch, offset) = (int(after.epoch.0), int(after.offset.0));
     let (last_epoch, last_offset) = (int(up_to.epoch.0), int(up_to.offset.0));
-    match topics {
-        None => page(
-            conn,
-            all,
-            params![channel, epoch, offset, last_epoch, last_offset, limit],
-            message,
-        ),
+    let fail = |error| backend("reading the database", error);
+    let mut statement = prepare(conn, if topics.is_some() { some } else { all })?;
+    let first_six = params![channel, epoch, offset, last_epoch, last_offset, limit];
+    let mut rows = match topics {
+        None => statement.query(first_six).map_err(fail)?,
         Some(topics) => {
             let topics = json(topics);
-            page(
-                conn,
-                some,
-                params![
-                    channel,
-                    epoch,
-                    offset,
-                    last_epoch,
-                    last_offset,
-                    limit,
-                    topics
-                ],
-                message,
-            )
+            let all_seven = params![
+                channel,
+                epoch,
+                offset,
+                last_epoch,
+                last_offset,
+                limit,
+                topics
+            ];
+            statement.query(all_seven).map_err(fail)?
+        }
+    };
+    let (mut messages, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next().map_err(fail)? {
+        let message = message(row)?;
+        bytes += message.payload.len();
+        let cursor = message.cursor;
+        messages.push(message);
+        if bytes > limits::PAGE_BYTES || messages.len() == limit_rows {
+            return Ok(MessagePage {
+                messages,
+                next: cursor,
+            });
         }
     }
+    Ok(MessagePage {
+        messages,
+        next: *up_to,
+    })
 }
 
 fn message(row: &Row<'_>) -> Answer<Message> {

@@ -117,7 +117,7 @@ impl Model {
                 topics: None,
                 limit: 1_000,
             };
-            let page = store.messages(query).await.unwrap();
+            let page = store.messages(query).await.unwrap().messages;
             stored
                 .messages
                 .extend(page.iter().map(|message| (index, message.cursor.offset.0)));
