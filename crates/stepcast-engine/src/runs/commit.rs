@@ -364,7 +364,7 @@ fn step_of(work: &Work) -> Option<&super::StepKey> {
         | Work::StepFailed { step, .. }
         | Work::StepAbandoned(step)
         | Work::WaitStarted { step, .. } => Some(step),
-        Work::Parked | Work::Released | Work::Returned(_) | Work::Failed { .. } => None,
+        Work::Parked { .. } | Work::Released | Work::Returned(_) | Work::Failed { .. } => None,
     }
 }
 
