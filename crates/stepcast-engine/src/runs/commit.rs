@@ -69,7 +69,7 @@ impl Runs {
         let mut next = state.run.clone();
         let (mut batch, mut outgoing, mut effects, mut commands) =
             (Batch::default(), Vec::new(), Vec::new(), Vec::new());
-        while let Some(mut envelope) = state.inbox.pop_front() {
+        while let Some(envelope) = state.inbox.pop_front() {
             let transition = match transition::apply(&next, envelope.command.clone(), now) {
                 Ok(transition) => transition,
                 Err(refused) => {
@@ -85,9 +85,8 @@ impl Runs {
             }
             next = transition.state;
             effects.extend(transition.effects);
-            batch
-                .writes
-                .extend(std::mem::take(&mut envelope.attached.writes));
+            // Copied, as the same commands may have to be tried again.
+            batch.writes.extend(envelope.attached.writes.iter().cloned());
             batch.writes.extend(transition.writes);
             outgoing.extend(envelope.attached.outgoing.iter().cloned());
             let Envelope {
