@@ -287,7 +287,12 @@ impl Dispatch for Inner {
     fn relieve(&self) {
         const PAUSE_MILLIS: i64 = 1_000;
         let now = self.clock.now().as_millis();
-        if now - self.relieved_at.swap(now, Ordering::Relaxed) < PAUSE_MILLIS {
+        let long_ago = |at| (now - at >= PAUSE_MILLIS).then_some(now);
+        if self
+            .relieved_at
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, long_ago)
+            .is_err()
+        {
             return;
         }
         let cells: Vec<_> = self
