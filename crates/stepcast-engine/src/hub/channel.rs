@@ -83,6 +83,11 @@ impl Channel {
         self.state().log.head()
     }
 
+    /// The epoch of the numbers it gives.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.state().log.epoch()
+    }
+
     /// What comes after a cursor: about `max_bytes`, and at least one message.
     #[must_use]
     pub fn read(&self, after: Cursor, max_bytes: usize) -> Slice {

@@ -116,7 +116,8 @@ impl Hub {
         let more = Arc::new(Notify::new());
         let watch = channel.watch(Arc::<Notify>::clone(&more));
         let visible = channel.visible();
-        if after > visible {
+        // One of an earlier epoch may lie beyond what a crash has left.
+        if after > visible && after.epoch >= channel.epoch() {
             return Err(ReadError::AheadOfChannel {
                 cursor: after,
                 channel: channel.name().to_string(),

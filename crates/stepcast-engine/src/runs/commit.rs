@@ -138,9 +138,8 @@ impl Runs {
             Ok(()) => self.on_success(cell, prepared),
             Err(CommitError::NoSpace(problem)) => self.hold_for_space(cell, prepared, problem),
             Err(error) => {
-                if matches!(error, CommitError::OutcomeUnknown(_)) {
-                    self.restart_soon();
-                } else if !matches!(error, CommitError::Closed) {
+                // After the others the hub has seen to a restart.
+                if !matches!(error, CommitError::OutcomeUnknown(_) | CommitError::Closed) {
                     tracing::warn!(run = %cell.id, %error, "a run was given up until the next start");
                 }
                 for command in prepared.commands {

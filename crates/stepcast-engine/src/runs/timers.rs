@@ -155,7 +155,10 @@ mod tests {
         let timers = Timers::default();
         timers.clear();
         timers.set(timer(1));
-        assert!(matches!(timers.due(Timestamp::from_millis(9)), Due::Load(_)));
+        assert!(matches!(
+            timers.due(Timestamp::from_millis(9)),
+            Due::Load(_)
+        ));
         timers.set(timer(5));
         timers.set(timer(6));
         timers.remove(&timer(6));
@@ -168,10 +171,16 @@ mod tests {
     fn an_answer_from_before_a_new_start_counts_no_more() {
         let timers = Timers::default();
         timers.clear();
-        assert!(matches!(timers.due(Timestamp::from_millis(9)), Due::Load(_)));
+        assert!(matches!(
+            timers.due(Timestamp::from_millis(9)),
+            Due::Load(_)
+        ));
         timers.clear();
         timers.loaded(vec![]);
-        assert!(matches!(timers.due(Timestamp::from_millis(9)), Due::Load(_)));
+        assert!(matches!(
+            timers.due(Timestamp::from_millis(9)),
+            Due::Load(_)
+        ));
     }
 
     #[test]
