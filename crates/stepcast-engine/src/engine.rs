@@ -363,7 +363,9 @@ impl Engine {
     ) -> Result<(), EngineError> {
         self.0.runs.close(patience).await;
         self.0.hub.store_heads().await;
-        Ok(self.0.store.close().await?)
+        let closed = self.0.store.close().await;
+        self.0.runs.forget_ends();
+        Ok(closed?)
     }
 }
 

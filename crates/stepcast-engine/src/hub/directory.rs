@@ -60,16 +60,9 @@ impl Directory {
         if let Some(channel) = cell.get() {
             return Ok(Arc::clone(channel));
         }
-        let load = async {
-            let head = stored_head(name, store).await?;
-            Ok(Arc::new(Channel::new(
-                name.clone(),
-                store.epoch(),
-                head,
-                now,
-            )))
-        };
-        cell.get_or_try_init(|| load).await.map(Arc::clone)
+        cell.get_or_try_init(|| load(name, store, now))
+            .await
+            .map(Arc::clone)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -143,13 +136,41 @@ impl Directory {
         }
     }
 
-    pub(super) async fn restart(&self, store: &dyn Store) -> Result<(), StoreError> {
-        for channel in self.loaded() {
-            let head = stored_head(channel.name(), store).await?;
+    pub(super) async fn restart(
+        &self,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let of_shard = |shard: &Mutex<Shard>| -> Vec<_> {
+            let cells = shard.lock();
+            let cells = cells.iter();
+            cells
+                .map(|(name, cell)| (name.clone(), Arc::clone(cell)))
+                .collect()
+        };
+        let cells: Vec<_> = self.shards.iter().flat_map(of_shard).collect();
+        for (name, cell) in cells {
+            // One that is being loaded may have been read before the store was reopened.
+            let channel = cell.get_or_try_init(|| load(&name, store, now)).await?;
+            let head = stored_head(&name, store).await?;
             channel.restart(store.epoch(), head);
         }
         Ok(())
     }
+}
+
+async fn load(
+    name: &ChannelName,
+    store: &dyn Store,
+    now: Timestamp,
+) -> Result<Arc<Channel>, StoreError> {
+    let head = stored_head(name, store).await?;
+    Ok(Arc::new(Channel::new(
+        name.clone(),
+        store.epoch(),
+        head,
+        now,
+    )))
 }
 
 async fn stored_head(name: &ChannelName, store: &dyn Store) -> Result<Cursor, StoreError> {

@@ -110,6 +110,11 @@ impl ChannelLog {
         }
     }
 
+    /// The epoch of the numbers it gives.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// The cursor that the next message gets.
     pub(super) fn next_cursor(&self) -> Cursor {
         Cursor::new(self.epoch, Offset(self.head.offset.0 + 1))
@@ -162,11 +167,6 @@ impl ChannelLog {
             }
         }
         self.visible() != before
-    }
-
-    /// The life of the store's owner whose numbers it gives.
-    pub(super) fn epoch(&self) -> Epoch {
-        self.epoch
     }
 
     /// The last pair given out.

@@ -20,7 +20,7 @@ pub use self::{
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -45,6 +45,8 @@ struct Inner {
     unwritten: AtomicUsize,
     /// Set while the store refuses for want of space: publishers then wait for their commit instead of being believed at once.
     no_space: AtomicBool,
+    /// What is to be done when the store stops in the middle.
+    on_broken: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Hub {
@@ -58,6 +60,7 @@ impl Hub {
             channels,
             unwritten: AtomicUsize::new(0),
             no_space: AtomicBool::new(false),
+            on_broken: OnceLock::new(),
         }))
     }
 
@@ -84,13 +87,22 @@ impl Hub {
         self.0.channels.len()
     }
 
+    /// Calls `on_broken` whenever a batch's outcome is unknown or the store takes none, on the store's thread. Only the first one set
+    /// counts.
+    pub(crate) fn on_broken(&self, on_broken: impl Fn() + Send + Sync + 'static) {
+        drop(self.0.on_broken.set(Box::new(on_broken)));
+    }
+
     /// Forgets every number and message that the store may not have: after the store was reopened in a new epoch.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     pub async fn restart(&self) -> Result<(), StoreError> {
         self.0.no_space.store(false, Ordering::Relaxed);
-        self.0.channels.restart(&*self.0.store).await
+        self.0
+            .channels
+            .restart(&*self.0.store, self.0.clock.now())
+            .await
     }
 
     /// Stores the last number of every channel; before a clean end.

@@ -10,7 +10,7 @@ use super::{
     Hub, Inner,
     channel::{Channel, State},
 };
-use crate::store::{Batch, CommitError, Committed, Urgency, Write};
+use crate::store::{Batch, CommitError, Committed, Expect, Urgency, Write};
 
 /// A message without a number.
 #[derive(Debug, Clone)]
@@ -160,6 +160,11 @@ impl Hub {
         let channels = locking_order(&outgoing);
         let mut states: Vec<MutexGuard<'_, State>> =
             channels.iter().map(|channel| channel.state()).collect();
+        // Numbers given before the store was reopened must not reach it afterwards.
+        if let Some(state) = states.first() {
+            batch.expect.push(Expect::EpochIs(state.log.epoch()));
+        }
+        let is_publisher = batch.fence.is_none() && outgoing.iter().any(|one| one.draft.stored);
         let mut cursors = Vec::with_capacity(outgoing.len());
         let mut settled = Vec::with_capacity(outgoing.len());
         for Outgoing { channel, draft } in outgoing {
@@ -188,7 +193,10 @@ impl Hub {
         numbered(&mut batch, &cursors);
         let inner = Arc::clone(&self.0);
         let completion = move |result: Result<Committed, CommitError>| {
-            inner.on_fate(result.as_ref().err());
+            if is_publisher && result.is_ok() {
+                inner.no_space.store(false, Ordering::Relaxed);
+            }
+            inner.on_fate(&result);
             for (channel, message, stored) in &settled {
                 inner.settle(channel, message, *stored, result.is_ok());
             }
@@ -268,6 +276,7 @@ impl Inner {
                 .fetch_add(message.payload.len(), Ordering::Relaxed);
             let write = Write::Message(channel.name().clone(), Arc::clone(&message));
             let batch = Batch {
+                expect: vec![Expect::EpochIs(state.log.epoch())],
                 writes: vec![write],
                 urgency: Urgency::Soon,
                 ..Batch::default()
@@ -290,7 +299,10 @@ impl Inner {
     ) -> impl FnOnce(Result<Committed, CommitError>) + Send + use<> {
         let (inner, channel) = (Arc::clone(inner), Arc::clone(channel));
         move |result| {
-            inner.on_fate(result.as_ref().err());
+            if result.is_ok() {
+                inner.no_space.store(false, Ordering::Relaxed);
+            }
+            inner.on_fate(&result);
             if let Err(error) = &result {
                 let (name, cursor) = (channel.name(), message.cursor);
                 tracing::warn!(channel = %name, %cursor, %error, "a message was delivered and could not be written");
@@ -314,10 +326,16 @@ impl Inner {
         channel.written.notify_waiters();
     }
 
-    fn on_fate(&self, error: Option<&CommitError>) {
-        self.no_space.store(
-            matches!(error, Some(CommitError::NoSpace(_))),
-            Ordering::Relaxed,
-        );
+    /// Looks at the fate of a batch for what concerns everybody.
+    fn on_fate(&self, result: &Result<Committed, CommitError>) {
+        match result {
+            Err(CommitError::NoSpace(_)) => self.no_space.store(true, Ordering::Relaxed),
+            Err(CommitError::OutcomeUnknown(_) | CommitError::Closed) => {
+                if let Some(on_broken) = self.on_broken.get() {
+                    on_broken();
+                }
+            }
+            Ok(_) | Err(CommitError::Refused(_) | CommitError::Rejected(_)) => {}
+        }
     }
 }

@@ -102,12 +102,13 @@ pub(super) async fn keep_time(runs: Weak<Inner>) {
     }
 }
 
-/// Lets the hub sweep once in a while, until the engine is gone.
+/// Lets the hub sweep once in a while, and asks runs that only wait to make room for others, until the engine is gone.
 pub(super) async fn keep_tidy(runs: Weak<Inner>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         let Some(inner) = runs.upgrade() else { return };
         inner.hub.sweep();
+        inner.lanes.fill();
         inner.ends.lock().retain(|_, waiting| {
             waiting.retain(|end| !end.is_closed());
             !waiting.is_empty()

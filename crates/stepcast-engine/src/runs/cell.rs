@@ -129,7 +129,9 @@ impl RunCell {
 
     /// Takes over the state that is on disk now.
     pub(super) fn absorb(&self, state: &mut CellState, run: RunState) {
-        self.lease.store(held_lease(&run), Ordering::Release);
+        if !state.detached {
+            self.lease.store(held_lease(&run), Ordering::Release);
+        }
         state.run = run;
     }
 

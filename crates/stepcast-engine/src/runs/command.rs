@@ -69,7 +69,12 @@ pub enum Work {
         event: Option<Box<EventWait>>,
     },
     /// All it awaits is recorded; the lease is given back.
-    Parked,
+    Parked {
+        /// The place of the last result the worker has heard of; 0 before the first.
+        seen: u64,
+        /// When it decided to.
+        decided_at: Timestamp,
+    },
     /// The process ends; the lease is given back and nothing counts against the run.
     Released,
     /// The function returned.

@@ -41,6 +41,7 @@ struct Accepted {
 /// What happens once the run's lock is free again.
 #[derive(Default)]
 struct Afterwards {
+    start: bool,
     ready: bool,
     ended: bool,
     places: Vec<Place>,
@@ -61,6 +62,8 @@ impl Runs {
     }
 
     fn prepare(&self, cell: &RunCell) -> Option<(Batch, Vec<Outgoing>, Prepared)> {
+        // Outlives the lock: letting go of a place looks at every run.
+        let mut refused_envelopes = Vec::new();
         let mut state = cell.lock();
         if state.committing {
             return None;
@@ -69,11 +72,12 @@ impl Runs {
         let mut next = state.run.clone();
         let (mut batch, mut outgoing, mut effects, mut commands) =
             (Batch::default(), Vec::new(), Vec::new(), Vec::new());
-        while let Some(mut envelope) = state.inbox.pop_front() {
+        while let Some(envelope) = state.inbox.pop_front() {
             let transition = match transition::apply(&next, envelope.command.clone(), now) {
                 Ok(transition) => transition,
                 Err(refused) => {
-                    refuse(&state, envelope, refused);
+                    tell_refused(&state, &envelope.command, &refused);
+                    refused_envelopes.push((envelope, refused));
                     continue;
                 }
             };
@@ -85,9 +89,10 @@ impl Runs {
             }
             next = transition.state;
             effects.extend(transition.effects);
+            // Copied, as the same commands may have to be tried again.
             batch
                 .writes
-                .extend(std::mem::take(&mut envelope.attached.writes));
+                .extend(envelope.attached.writes.iter().cloned());
             batch.writes.extend(transition.writes);
             outgoing.extend(envelope.attached.outgoing.iter().cloned());
             let Envelope {
@@ -103,23 +108,24 @@ impl Runs {
                 place,
             });
         }
-        if commands.is_empty() {
-            return None;
-        }
-        if batch.fence.is_none() {
-            batch.expect.push(Expect::RunIsOpen(cell.id));
-        }
-        keep_last_run_row(&mut batch.writes, cell);
-        state.committing = true;
-        Some((
-            batch,
-            outgoing,
-            Prepared {
+        let prepared = (!commands.is_empty()).then(|| {
+            if batch.fence.is_none() {
+                batch.expect.push(Expect::RunIsOpen(cell.id));
+            }
+            keep_last_run_row(&mut batch.writes, cell);
+            state.committing = true;
+            let prepared = Prepared {
                 next,
                 effects,
                 commands,
-            },
-        ))
+            };
+            (batch, outgoing, prepared)
+        });
+        drop(state);
+        for (envelope, refused) in refused_envelopes {
+            envelope.answer(Err(refused.into()));
+        }
+        prepared
     }
 
     fn on_committed(
@@ -132,9 +138,8 @@ impl Runs {
             Ok(()) => self.on_success(cell, prepared),
             Err(CommitError::NoSpace(problem)) => self.hold_for_space(cell, prepared, problem),
             Err(error) => {
-                if matches!(error, CommitError::OutcomeUnknown(_)) {
-                    self.restart_soon();
-                } else if !matches!(error, CommitError::Closed) {
+                // After the others the hub has seen to a restart.
+                if !matches!(error, CommitError::OutcomeUnknown(_) | CommitError::Closed) {
                     tracing::warn!(run = %cell.id, %error, "a run was given up until the next start");
                 }
                 for command in prepared.commands {
@@ -153,7 +158,7 @@ impl Runs {
             commands,
         } = prepared;
         let mut after = Afterwards::default();
-        let (mut attached, mut replies) = (Vec::new(), Vec::new());
+        let (mut attached, mut replies, mut started) = (Vec::new(), Vec::new(), None);
         {
             let mut state = cell.lock();
             state.committing = false;
@@ -167,12 +172,18 @@ impl Runs {
                 replies.extend(command.reply);
             }
             for effect in effects {
-                self.perform(cell, &mut state, effect, &mut after);
+                self.perform(cell, &state, effect, &mut after);
             }
             if state.run.row.phase != Phase::Leased {
                 state.updates = None;
                 after.places.extend(state.place.take());
+            } else if after.start && !state.detached {
+                // What else this commit brought is among the steps that the worker begins with.
+                started = Some(self.leased(cell, &mut state));
             }
+        }
+        if let Some(run) = started {
+            self.0.worker.start(run);
         }
         for reply in replies {
             drop(reply.send(Ok(())));
@@ -187,13 +198,13 @@ impl Runs {
     fn perform(
         &self,
         cell: &Arc<RunCell>,
-        state: &mut CellState,
+        state: &CellState,
         effect: Effect,
         after: &mut Afterwards,
     ) {
         let inner = &self.0;
         match effect {
-            Effect::Start => self.start(cell, state),
+            Effect::Start => after.start = true,
             Effect::StepDone { step, seq, outcome } => {
                 state.tell(Update::StepDone { step, seq, outcome })
             }
@@ -216,6 +227,7 @@ impl Runs {
 
     fn perform_afterwards(&self, cell: &RunCell, after: Afterwards) {
         let Afterwards {
+            start: _,
             ready,
             ended,
             places,
@@ -244,17 +256,21 @@ impl Runs {
         }
     }
 
-    /// Hands a leased run to the worker.
-    fn start(&self, cell: &Arc<RunCell>, state: &mut CellState) {
+    /// A leased run for the worker, which may report at once: hand it over without the run's lock.
+    fn leased(&self, cell: &Arc<RunCell>, state: &mut CellState) -> LeasedRun {
         let (updates, heard) = mpsc::unbounded_channel();
         state.updates = Some(updates);
+        if self.0.lanes.is_closed() {
+            // The others were asked before this one came.
+            state.tell(Update::GiveBack);
+        }
         let row = &state.run.row;
         let lease = super::RunLease {
             runs: self.clone(),
             cell: Arc::clone(cell),
             number: row.lease,
         };
-        self.0.worker.start(LeasedRun {
+        LeasedRun {
             id: cell.id,
             function: row.function.clone(),
             attempt: row.attempt,
@@ -262,7 +278,7 @@ impl Runs {
             steps: state.run.results(),
             lease,
             updates: heard,
-        });
+        }
     }
 
     /// A created run is on disk: it starts, or waits for its turn or its time.
@@ -279,9 +295,12 @@ impl Runs {
                 id,
                 Arc::new(tokio::sync::OnceCell::new_with(Some(Arc::clone(&cell)))),
             );
-            let mut state = cell.lock();
-            state.place = place;
-            self.start(&cell, &mut state);
+            let run = {
+                let mut state = cell.lock();
+                state.place = place;
+                self.leased(&cell, &mut state)
+            };
+            self.0.worker.start(run);
         } else if row.due_at > self.0.clock.now() {
             self.0.timers.set(crate::store::Timer {
                 at: row.due_at,
@@ -344,18 +363,17 @@ impl Accepted {
 }
 
 /// A refused report reaches the worker that holds the run; one from an old lease has nobody to hear it.
-fn refuse(state: &CellState, envelope: Envelope, refused: Refused) {
-    if let Command::Work(lease, work) = &envelope.command
+fn tell_refused(state: &CellState, command: &Command, refused: &Refused) {
+    if let Command::Work(lease, work) = command
         && state.run.is_held_by(*lease)
         && let Some(step) = step_of(work)
     {
-        let error = RunError::new(refused.code(), &refused);
+        let error = RunError::new(refused.code(), refused);
         state.tell(Update::StepRefused {
             step: step.id.clone(),
             error,
         });
     }
-    envelope.answer(Err(refused.into()));
 }
 
 fn step_of(work: &Work) -> Option<&super::StepKey> {
@@ -364,7 +382,7 @@ fn step_of(work: &Work) -> Option<&super::StepKey> {
         | Work::StepFailed { step, .. }
         | Work::StepAbandoned(step)
         | Work::WaitStarted { step, .. } => Some(step),
-        Work::Parked | Work::Released | Work::Returned(_) | Work::Failed { .. } => None,
+        Work::Parked { .. } | Work::Released | Work::Returned(_) | Work::Failed { .. } => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! How events come in: event, runs and their first leases are one commit.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use stepcast_protocol::{Event, EventId, RunId, Timestamp, event::CheckedEvent, limits};
@@ -115,8 +115,20 @@ impl Runs {
             }
         }
         let may_repeat = seed.is_some();
-        let mut new: Vec<_> = events.iter().cloned().map(Arc::new).collect();
-        let mut known = Vec::new();
+        let mut known = HashMap::new();
+        let mut first_of = HashMap::new();
+        let mut new = Vec::with_capacity(events.len());
+        for event in &events {
+            let first = match &event.key {
+                Some(key) => *first_of.entry((&event.name, key)).or_insert(event.id),
+                None => event.id,
+            };
+            if first == event.id {
+                new.push(Arc::new(event.clone()));
+            } else {
+                known.insert(event.id, first);
+            }
+        }
         let started = loop {
             match self.commit_events(&new, may_repeat, now).await {
                 Ok(started) => break started,
@@ -125,15 +137,19 @@ impl Runs {
                     known: earlier,
                 })) => {
                     new.retain(|event| event.id != sent);
-                    known.push((sent, earlier));
+                    known.insert(sent, earlier);
                 }
                 Err(error) => return Err(error.into()),
             }
         };
         let mut accepted = Vec::with_capacity(events.len());
         for event in events {
-            accepted.push(match known.iter().find(|(sent, _)| *sent == event.id) {
-                Some((_, earlier)) => self.accepted_before(*earlier).await?,
+            // One may repeat another of this request, which repeats one that was accepted before.
+            let earlier = known
+                .get(&event.id)
+                .map(|first| *known.get(first).unwrap_or(first));
+            accepted.push(match earlier {
+                Some(earlier) => self.accepted_before(earlier).await?,
                 None => {
                     let of_event = started.iter().filter(|(id, _)| *id == event.id);
                     Accepted {
@@ -187,8 +203,16 @@ impl Runs {
         self.0.store.submit(
             batch,
             Box::new(move |result| {
-                if result.is_ok() {
-                    runs.on_attached(attached);
+                match &result {
+                    Ok(_) => runs.on_attached(attached),
+                    Err(CommitError::OutcomeUnknown(_) | CommitError::Closed) => {
+                        runs.restart_soon();
+                    }
+                    Err(
+                        CommitError::Refused(_)
+                        | CommitError::NoSpace(_)
+                        | CommitError::Rejected(_),
+                    ) => {}
                 }
                 drop(done.send(result));
             }),

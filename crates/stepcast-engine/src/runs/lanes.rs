@@ -32,6 +32,8 @@ struct Lane {
     /// The store has queued runs that are not in `ready`.
     more: bool,
     loading: bool,
+    /// Something became ready while the store was being read, and may not be among what was read.
+    missed: bool,
 }
 
 impl Lane {
@@ -101,7 +103,10 @@ impl Lanes {
             let mut state = self.0.state.lock();
             state.closed = false;
             state.dispatch = Some(dispatch);
-            state.lanes.values_mut().for_each(|lane| lane.more = true);
+            for lane in state.lanes.values_mut() {
+                lane.more = true;
+                lane.missed = lane.loading;
+            }
         }
         self.fill();
     }
@@ -109,6 +114,11 @@ impl Lanes {
     /// Lets nobody in any more.
     pub(super) fn close(&self) {
         self.0.state.lock().closed = true;
+    }
+
+    /// Whether nobody is let in any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.state.lock().closed
     }
 
     /// How many runs have a place.
@@ -157,6 +167,7 @@ impl Lanes {
             };
             if lane.more || lane.ready.len() >= READY {
                 lane.more = true;
+                lane.missed = lane.loading;
             } else {
                 lane.ready.push_back(run);
             }
@@ -172,14 +183,14 @@ impl Lanes {
                 return;
             };
             lane.loading = false;
-            lane.more = !complete;
+            lane.more = std::mem::take(&mut lane.missed) || !complete;
             lane.ready.extend(runs);
         }
         self.fill();
     }
 
     /// Gives free places to those who wait.
-    fn fill(&self) {
+    pub(super) fn fill(&self) {
         loop {
             let (next, dispatch) = {
                 let mut state = self.0.state.lock();

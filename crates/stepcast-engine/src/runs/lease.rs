@@ -229,9 +229,12 @@ impl RunLease {
         }
     }
 
-    /// All the function awaits is recorded: the run goes on when one of its waits ends.
-    pub fn park(&self) {
-        self.report(Work::Parked, Attached::default());
+    /// All the function awaits is recorded: the run goes on when one of its waits ends. `seen` is the place of the last result that the
+    /// worker has heard of, from [`LeasedRun::steps`](super::LeasedRun::steps) or an update; 0 when there was none. When a later one is on
+    /// its way, the run goes on at once.
+    pub fn park(&self, seen: u64) {
+        let decided_at = self.now();
+        self.report(Work::Parked { seen, decided_at }, Attached::default());
     }
 
     /// The run is given back as it is, because the process ends.

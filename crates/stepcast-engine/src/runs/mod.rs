@@ -31,7 +31,7 @@ use std::{
 
 use parking_lot::Mutex;
 use stepcast_protocol::{EventName, FunctionId, RunId, limits};
-use tokio::sync::{OnceCell, oneshot};
+use tokio::sync::{OnceCell, oneshot, watch};
 
 use self::{
     background::Background,
@@ -99,9 +99,18 @@ struct Inner {
     ends: Mutex<HashMap<RunId, Vec<oneshot::Sender<()>>>>,
     background: Background,
     restarting: AtomicBool,
+    /// Closed while what is in memory may not be what is in the store: no run is loaded then.
+    gate: watch::Sender<Gate>,
     /// When runs were last asked to make room.
     relieved_at: AtomicI64,
     myself: Weak<Self>,
+}
+
+/// Whether runs may be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    Closed,
 }
 
 impl Runs {
@@ -146,6 +155,7 @@ impl Runs {
             ends: Mutex::default(),
             background: Background::start(),
             restarting: AtomicBool::new(false),
+            gate: watch::Sender::new(Gate::Open),
             relieved_at: AtomicI64::new(0),
             myself: Weak::clone(myself),
         });
@@ -161,19 +171,32 @@ impl Runs {
 
     /// The run in memory, read from the store if need be; nothing when there is no such run.
     async fn cell(&self, id: RunId) -> Result<Option<Arc<RunCell>>, StoreError> {
-        let once = Arc::clone(self.0.cells.lock().entry(id).or_default());
-        let load = || async {
-            let run = self.0.store.run(id).await.map_err(Some)?.ok_or(None)?;
-            let event = Arc::clone(&run.event);
-            Ok::<_, Option<StoreError>>(Arc::new(RunCell::new(RunState::stored(run), event)))
-        };
-        match once.get_or_try_init(load).await {
-            Ok(cell) => Ok(Some(Arc::clone(cell))),
-            Err(error) => {
-                self.forget_empty(id, once);
-                error.map_or(Ok(None), Err)
+        loop {
+            let mut gate = self.0.gate.subscribe();
+            if gate.wait_for(|gate| *gate == Gate::Open).await.is_err() {
+                return Err(StoreError::Closed);
+            }
+            let once = Arc::clone(self.0.cells.lock().entry(id).or_default());
+            let load = || async {
+                let run = self.0.store.run(id).await.map_err(Some)?.ok_or(None)?;
+                let event = Arc::clone(&run.event);
+                Ok::<_, Option<StoreError>>(Arc::new(RunCell::new(RunState::stored(run), event)))
+            };
+            match once.get_or_try_init(load).await {
+                // One that was loaded across a restart is nobody's: the store has changed since.
+                Ok(_) if !self.is_in_memory(id, &once) => {}
+                Ok(cell) => return Ok(Some(Arc::clone(cell))),
+                Err(error) => {
+                    self.forget_empty(id, once);
+                    return error.map_or(Ok(None), Err);
+                }
             }
         }
+    }
+
+    fn is_in_memory(&self, id: RunId, once: &Arc<OnceCell<Arc<RunCell>>>) -> bool {
+        let cells = self.0.cells.lock();
+        cells.get(&id).is_some_and(|known| Arc::ptr_eq(known, once))
     }
 
     /// Removes a place that was made for a run and stayed empty, unless somebody else is filling it.
@@ -244,6 +267,21 @@ impl Runs {
         end
     }
 
+    /// Those who wait for the end of a run look again: it may have ended in a commit that nobody heard of.
+    fn look_again(&self) {
+        for end in std::mem::take(&mut *self.0.ends.lock())
+            .into_values()
+            .flatten()
+        {
+            end.send(()).ok();
+        }
+    }
+
+    /// No run will end any more.
+    pub(crate) fn forget_ends(&self) {
+        self.0.ends.lock().clear();
+    }
+
     /// How many runs have their function in memory.
     pub(crate) fn running(&self) -> usize {
         self.0.lanes.running()
@@ -287,7 +325,12 @@ impl Dispatch for Inner {
     fn relieve(&self) {
         const PAUSE_MILLIS: i64 = 1_000;
         let now = self.clock.now().as_millis();
-        if now - self.relieved_at.swap(now, Ordering::Relaxed) < PAUSE_MILLIS {
+        let long_ago = |at| (now - at >= PAUSE_MILLIS).then_some(now);
+        if self
+            .relieved_at
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, long_ago)
+            .is_err()
+        {
             return;
         }
         let cells: Vec<_> = self

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak, atomic::Ordering};
 
 use stepcast_protocol::limits;
 
-use super::{Dispatch, Inner, Runs, background, command::Command, waits};
+use super::{Dispatch, Gate, Inner, Runs, background, command::Command, waits};
 use crate::{
     error::EngineError,
     store::{Batch, CommitError, EventWait, Outcome, RunQuery, StoreExt, Void, Write},
@@ -13,6 +13,12 @@ use crate::{
 impl Runs {
     /// Takes up every run of the store. All earlier leases are void; their runs are due at once, and count as crashed.
     pub(crate) async fn open(&self) -> Result<(), EngineError> {
+        let myself = Weak::clone(&self.0.myself);
+        self.0.hub.on_broken(move || {
+            if let Some(runs) = myself.upgrade().map(Runs) {
+                runs.restart_soon();
+            }
+        });
         self.resume().await?;
         self.0
             .background
@@ -25,6 +31,9 @@ impl Runs {
 
     async fn resume(&self) -> Result<(), EngineError> {
         self.void_leases(Void::Crashed).await?;
+        // Whatever came in between knew of leases that are void.
+        self.drop_all(&reopened());
+        self.0.gate.send_replace(Gate::Open);
         self.0.timers.clear();
         self.0.waits.clear();
         self.resume_event_waits().await?;
@@ -133,17 +142,20 @@ impl Runs {
         }
         let runs = self.clone();
         self.0.background.spawn(async move {
-            runs.drop_all(&CommitError::OutcomeUnknown("the store is being reopened".to_owned()));
             match runs.restart().await {
                 Ok(()) => tracing::warn!("the store was reopened after a failed commit; runs go on from disk"),
                 Err(error) => tracing::error!(%error, "the store could not be reopened after a failed commit; restart the process"),
             }
+            runs.0.gate.send_replace(Gate::Open);
             runs.0.restarting.store(false, Ordering::Release);
+            runs.look_again();
         });
     }
 
     async fn restart(&self) -> Result<(), EngineError> {
+        self.0.gate.send_replace(Gate::Closed);
         self.0.lanes.close();
+        self.drop_all(&reopened());
         self.0.store.reopen().await?;
         self.0.hub.restart().await?;
         self.resume().await
@@ -185,4 +197,8 @@ impl Runs {
         }
         self.0.background.stop();
     }
+}
+
+fn reopened() -> CommitError {
+    CommitError::OutcomeUnknown("the store is being reopened".to_owned())
 }

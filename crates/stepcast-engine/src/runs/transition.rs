@@ -171,6 +171,9 @@ impl Next {
             self.end(Phase::Failed);
             return Ok(());
         }
+        // The store may have said that it is due before its timer did.
+        self.clear_due();
+        let row = &mut self.state.row;
         row.phase = Phase::Leased;
         row.lease += 1;
         row.started_at.get_or_insert(self.now);
@@ -193,8 +196,8 @@ impl Next {
                 self.open_step(key, None, next_at).map(|_| ())
             }
             Work::WaitStarted { step, until, event } => self.start_wait(step, until, event),
-            Work::Parked => {
-                self.park();
+            Work::Parked { seen, decided_at } => {
+                self.park(seen, decided_at);
                 Ok(())
             }
             Work::Released => {
@@ -217,7 +220,7 @@ impl Next {
         }
     }
 
-    /// The step's row as it is on record, or a new one; refuses a step that is something else now, or has ended.
+    /// The step's row as it is on record, or a new one; refuses a step that is something else now, waits, or has ended.
     fn step(&self, key: StepKey) -> Result<StepRow, Refused> {
         let StepKey { id, verb, target } = key;
         let Some(row) = self.state.steps.get(&id) else {
@@ -245,15 +248,27 @@ impl Next {
                 now,
             });
         }
-        if matches!(row.state, StepState::Done { .. }) {
-            return Err(Refused::Stale("the step has ended"));
+        match row.state {
+            StepState::Done { .. } => Err(Refused::Stale("the step has ended")),
+            // Only what it waits for ends a wait, and clears what it left behind.
+            StepState::Waiting { .. } => Err(Refused::Stale("the wait is recorded")),
+            StepState::Open { .. } => Ok(row.clone()),
         }
-        Ok(row.clone())
     }
 
     fn put_step(&mut self, row: StepRow) {
         self.writes.push(Write::Step(Box::new(row.clone())));
-        self.state.steps.insert(row.step.clone(), row);
+        let before = self.state.steps.insert(row.step.clone(), row);
+        if let Some(before) = before {
+            self.clear_pause(&before);
+        }
+    }
+
+    /// Removes the timer that may stand for the pause of an open step.
+    fn clear_pause(&mut self, row: &StepRow) {
+        if let Some(timer) = pause_of(row) {
+            self.clear_timer(timer);
+        }
     }
 
     fn step_ended(&mut self, key: StepKey, outcome: Outcome) -> Result<(), Refused> {
@@ -357,9 +372,6 @@ impl Next {
         event: Option<Box<EventWait>>,
     ) -> Result<(), Refused> {
         let mut row = self.step(key)?;
-        if matches!(row.state, StepState::Waiting { .. }) {
-            return Err(Refused::Stale("the wait is recorded"));
-        }
         row.attempts += 1;
         row.state = StepState::Waiting { until };
         let step = row.step.clone();
@@ -434,7 +446,9 @@ impl Next {
                 self.record(row, outcome);
                 self.wake();
             }
-        } else {
+        } else if self.state.steps.get(&step).is_some_and(
+            |row| matches!(row.state, StepState::Open { next_at, .. } if next_at <= self.now),
+        ) {
             // The pause of an open step is over.
             self.wake();
         }
@@ -447,14 +461,26 @@ impl Next {
         }
     }
 
-    fn park(&mut self) {
-        let done = |row: &StepRow| matches!(row.state, StepState::Done { .. });
+    fn park(&mut self, seen: u64, decided_at: Timestamp) {
         self.state.row.phase = Phase::Parked;
         self.row_changed = true;
         self.effects.push(Effect::Unheld);
-        // With nothing that could wake it the run would sleep for ever.
-        if self.state.steps.values().all(done) {
-            self.requeue(self.now);
+        let pauses: Vec<_> = self.state.steps.values().filter_map(pause_of).collect();
+        let waits = |row: &StepRow| matches!(row.state, StepState::Waiting { .. });
+        let can_wake =
+            self.state.steps.values().any(waits) || pauses.iter().any(|timer| timer.at > self.now);
+        // While the report was on its way, a result may have come or a pause may have ended: what would have woken the run is gone.
+        let missed = self.state.next_seq - 1 > seen
+            || pauses
+                .iter()
+                .any(|timer| (decided_at..=self.now).contains(&timer.at));
+        if missed || !can_wake {
+            return self.requeue(self.now);
+        }
+        for timer in pauses {
+            if timer.at > self.now {
+                self.set_timer(timer);
+            }
         }
     }
 
@@ -498,30 +524,28 @@ impl Next {
         for row in &rows {
             match row.state {
                 StepState::Waiting { .. } => self.clear_wait(row),
-                StepState::Open { next_at, .. } if next_at > self.now => {
-                    self.clear_timer(Timer {
-                        at: next_at,
-                        run: row.run,
-                        step: Some(row.step.clone()),
-                    });
-                }
-                StepState::Open { .. } | StepState::Done { .. } => {}
+                StepState::Open { .. } => self.clear_pause(row),
+                StepState::Done { .. } => {}
             }
         }
-        let row = &mut self.state.row;
-        if row.phase == Phase::Queued && row.due_at > self.now {
-            let timer = Timer {
-                at: row.due_at,
-                run: row.id,
-                step: None,
-            };
-            self.clear_timer(timer);
-        }
+        self.clear_due();
         let row = &mut self.state.row;
         row.phase = phase;
         row.ended_at = Some(self.now);
         self.row_changed = true;
         self.effects.push(Effect::Ended);
+    }
+
+    /// Removes the timer that may stand for the time at which a queued run is due.
+    fn clear_due(&mut self) {
+        let row = &self.state.row;
+        if row.phase == Phase::Queued && row.due_at > row.created_at {
+            self.clear_timer(Timer {
+                at: row.due_at,
+                run: row.id,
+                step: None,
+            });
+        }
     }
 
     fn set_timer(&mut self, timer: Timer) {
@@ -532,6 +556,23 @@ impl Next {
     fn clear_timer(&mut self, timer: Timer) {
         self.writes.push(Write::ClearTimer(timer.clone()));
         self.effects.push(Effect::ClearTimer(timer));
+    }
+}
+
+/// The pause of a step whose last attempt failed.
+fn pause_of(row: &StepRow) -> Option<Timer> {
+    match row.state {
+        StepState::Open {
+            next_at,
+            error: Some(_),
+        } => Some(Timer {
+            at: next_at,
+            run: row.run,
+            step: Some(row.step.clone()),
+        }),
+        StepState::Open { error: None, .. }
+        | StepState::Waiting { .. }
+        | StepState::Done { .. } => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stepcast_protocol::{
-    ChannelName, Cursor, ErrorCode, Event, EventId, Message, RunId, StepId, Timestamp,
+    ChannelName, Cursor, Epoch, ErrorCode, Event, EventId, Message, RunId, StepId, Timestamp,
 };
 
 use super::rows::{EventWait, RunRow, StepRow, Timer};
@@ -52,6 +52,8 @@ pub enum Expect {
     RunIsOpen(RunId),
     /// The idempotency key is unused on this channel, or no longer remembered at the given time.
     PublishKeyIsFree(ChannelName, String, Timestamp),
+    /// The store is in this epoch: what numbers of it the batch holds were given in this life.
+    EpochIs(Epoch),
 }
 
 /// One change.
@@ -182,6 +184,9 @@ pub enum Refusal {
     /// The idempotency key was used; this is the message it stands for.
     #[error("the idempotency key was used for message {0}")]
     KeyUsed(Cursor),
+    /// The store has been reopened since.
+    #[error("epoch {0} is over, the store was reopened; try again")]
+    EpochOver(u64),
 }
 
 impl Refusal {
@@ -194,6 +199,7 @@ impl Refusal {
             Self::RunEnded(_) => ErrorCode::RunEnded,
             Self::RunUnknown(_) => ErrorCode::UnknownRun,
             Self::KeyUsed(_) => ErrorCode::BadRequest,
+            Self::EpochOver(_) => ErrorCode::Closing,
         }
     }
 }

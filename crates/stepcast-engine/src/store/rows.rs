@@ -336,6 +336,6 @@ pub enum RunQuery {
     OfEvent(EventId, usize),
     /// Newest first, older than the given one, at most so many.
     Newest(Option<RunId>, usize),
-    /// Those that have ended while the step that invoked them still waits, oldest first.
+    /// Those that have ended while the step that invoked them still waits in a run that has not ended, oldest first.
     EndedChildren(usize),
 }

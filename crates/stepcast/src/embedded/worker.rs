@@ -85,7 +85,7 @@ impl LocalWorker {
             match Driver::new(execution, body, updates, pulse).await {
                 Finished::Returned(Ok(json)) => lease.returned(json),
                 Finished::Returned(Err(error)) => lease.failed(failure(error), retry),
-                Finished::Parked => lease.park(),
+                Finished::Parked { seen } => lease.park(seen),
                 Finished::Rested => lease.release(),
                 Finished::Over => {}
             }

@@ -11,6 +11,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -31,7 +32,10 @@ pub(crate) enum Finished {
     /// The function returned or failed.
     Returned(Result<Bytes, Error>),
     /// All it awaits is recorded; the lease may be given back.
-    Parked,
+    Parked {
+        /// The place of the last result it has heard of.
+        seen: u64,
+    },
     /// Nothing executes, and the run is wanted back.
     Rested,
     /// The lease is over.
@@ -148,8 +152,10 @@ impl Driver {
             return Poll::Pending;
         }
         if table.is_resting() {
-            return Poll::Ready(if table.has_waits() {
-                Finished::Parked
+            // What is not recorded would not wake a parked run.
+            let only_waits = table.waits_only(execution.lease.now(), Duration::ZERO);
+            return Poll::Ready(if only_waits {
+                Finished::Parked { seen: table.seen() }
             } else {
                 Finished::Rested
             });
@@ -158,12 +164,15 @@ impl Driver {
         if !table.waits_only(now, limits::PARK_AFTER) {
             return Poll::Pending;
         }
+        let seen = table.seen();
         drop(table);
         let lease = execution.lease.clone();
         let park = self.park.get_or_insert_with(|| {
             Box::pin(async move { lease.wait_until(now + limits::PARK_AFTER).await })
         });
-        park.as_mut().poll(context).map(|()| Finished::Parked)
+        park.as_mut()
+            .poll(context)
+            .map(|()| Finished::Parked { seen })
     }
 
     /// Marks the execution as over before the function is dropped, so that its steps report nothing on their way out.

@@ -51,6 +51,8 @@ pub(super) struct Table {
     records: BTreeMap<StepId, Record>,
     /// Ended steps whose results have not been handed out, in the order in which they ended.
     undelivered: VecDeque<StepId>,
+    /// The place of the last result that the engine has told of.
+    seen: u64,
     /// Attempts whose code may run.
     executing: usize,
     /// Set when the run is to come to rest: no attempt begins any more.
@@ -63,6 +65,7 @@ impl Table {
         let mut table = Self {
             records: BTreeMap::new(),
             undelivered: VecDeque::new(),
+            seen: 0,
             executing: 0,
             resting: false,
         };
@@ -76,7 +79,8 @@ impl Table {
                     None,
                 ),
                 StepState::Waiting { .. } => (Standing::Waiting, None),
-                StepState::Done { outcome, .. } => {
+                StepState::Done { seq, outcome } => {
+                    table.seen = table.seen.max(*seq);
                     table.undelivered.push_back(row.step.clone());
                     (Standing::Ended, Some(outcome.clone()))
                 }
@@ -177,7 +181,8 @@ impl Table {
     /// What the engine says about a step.
     pub(super) fn hear(&mut self, update: Update) {
         match update {
-            Update::StepDone { step, outcome, .. } => {
+            Update::StepDone { step, seq, outcome } => {
+                self.seen = self.seen.max(seq);
                 let Some(record) = self.records.get_mut(&step) else {
                     return;
                 };
@@ -250,8 +255,13 @@ impl Table {
             && self.has_waits()
     }
 
+    /// The place of the last result that the engine has told of; 0 before the first.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen
+    }
+
     /// Whether any wait is on record.
-    pub(super) fn has_waits(&self) -> bool {
+    fn has_waits(&self) -> bool {
         self.records
             .values()
             .any(|record| record.standing == Standing::Waiting)

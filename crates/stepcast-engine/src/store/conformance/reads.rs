@@ -353,6 +353,20 @@ pub(super) async fn runs_are_found(place: Box<dyn Place>) {
         StepState::Waiting { until: None },
     )));
     writes.push(write_step(done(4, "ended", 1)));
+    // Run 6 has ended while a step of it waited for run 0.
+    let parent = Parent {
+        run: run_id(6),
+        step: step_id("waits"),
+    };
+    writes.push(write_run(RunRow {
+        parent: Some(parent),
+        ..run(0, Phase::Completed)
+    }));
+    writes.push(write_step(step(
+        6,
+        "waits",
+        StepState::Waiting { until: None },
+    )));
     put(&store, writes).await.unwrap();
 
     let function = FunctionId::parse("generate").unwrap();
@@ -378,7 +392,7 @@ pub(super) async fn runs_are_found(place: Box<dyn Place>) {
         (RunQuery::OfEvent(event_id(1), 9), vec![1, 3]),
         (RunQuery::OfEvent(event_id(1), 1), vec![1]),
         (RunQuery::Newest(None, 2), vec![9, 8]),
-        (RunQuery::Newest(Some(run_id(3)), 9), vec![2, 1]),
+        (RunQuery::Newest(Some(run_id(3)), 9), vec![2, 1, 0]),
         (RunQuery::EndedChildren(9), vec![5, 9]),
         (RunQuery::EndedChildren(1), vec![5]),
     ] {

@@ -10,6 +10,7 @@ use crate::store::{Batch, Expect, Fence, Phase, Refusal};
 pub(super) fn check(
     conn: &Connection,
     channels: &mut Channels,
+    epoch: Epoch,
     batch: &Batch,
 ) -> rusqlite::Result<Result<(), Refusal>> {
     if let Some(fence) = &batch.fence
@@ -24,6 +25,8 @@ pub(super) fn check(
             Expect::PublishKeyIsFree(channel, key, at) => {
                 key_is_free(conn, channels, channel, key, *at)?
             }
+            Expect::EpochIs(given) if *given == epoch => Ok(()),
+            Expect::EpochIs(given) => Err(Refusal::EpochOver(given.0)),
         };
         if held.is_err() {
             return Ok(held);

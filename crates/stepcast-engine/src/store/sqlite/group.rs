@@ -5,6 +5,7 @@
 //! savepoints, which would cost more than half as much again for a case that hardly occurs.
 
 use rusqlite::Connection;
+use stepcast_protocol::Epoch;
 
 use super::{
     apply::apply,
@@ -24,6 +25,7 @@ pub(super) type Fate = Result<Committed, CommitError>;
 #[derive(Debug)]
 pub(super) struct Groups {
     pub(super) conn: Connection,
+    pub(super) epoch: Epoch,
     pub(super) channels: Channels,
     pub(super) space: Space,
     pub(super) faults: Faults,
@@ -132,6 +134,7 @@ impl Groups {
     fn write_one(&mut self, batch: &Batch) -> rusqlite::Result<Fate> {
         let Self {
             conn,
+            epoch,
             channels,
             space,
             ..
@@ -139,7 +142,7 @@ impl Groups {
         if let Err(error) = space.check(batch) {
             return Ok(Err(error));
         }
-        if let Err(refusal) = check(conn, channels, batch)? {
+        if let Err(refusal) = check(conn, channels, *epoch, batch)? {
             return Ok(Err(refusal.into()));
         }
         for write in &batch.writes {

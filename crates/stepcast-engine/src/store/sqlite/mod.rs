@@ -112,7 +112,7 @@ impl SqliteStore {
             epoch: AtomicU64::new(epoch.0),
         });
         let writer = Writer {
-            life: Life::Open(Writer::groups(conn, &file, &options), owner),
+            life: Life::Open(Writer::groups(conn, epoch, &file, &options), owner),
             file: file.clone(),
             options,
             clock,

@@ -224,7 +224,10 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Answer<Vec<RunRow>> {
 }
 
 /// Begins at the steps that wait, which are few, never at the runs that have ended.
-const ENDED_CHILDREN: &str = "SELECT child.id FROM steps AS waiting CROSS JOIN runs AS child \
+/// The steps of a parent that has ended wait no more, whatever their rows say.
+const ENDED_CHILDREN: &str = "SELECT child.id FROM steps AS waiting \
+                              CROSS JOIN runs AS parent ON parent.id = waiting.run AND parent.phase < 3 \
+                              CROSS JOIN runs AS child \
                               ON child.parent_run = waiting.run AND child.parent_step = waiting.step \
                               WHERE waiting.state = 1 AND child.phase >= 3";
 

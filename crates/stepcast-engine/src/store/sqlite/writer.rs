@@ -49,12 +49,14 @@ pub(super) enum Life {
 impl Writer {
     pub(super) fn groups(
         conn: Connection,
+        epoch: Epoch,
         file: &std::path::Path,
         options: &SqliteOptions,
     ) -> Box<Groups> {
         let directory = file.parent().unwrap_or(file).to_owned();
         Box::new(Groups {
             conn,
+            epoch,
             channels: Channels::default(),
             space: Space::new(directory, options.min_free_bytes),
             faults: options.faults.clone(),
@@ -126,7 +128,7 @@ impl Writer {
         match opened {
             Ok((conn, epoch)) => {
                 self.shared.set_epoch(epoch);
-                self.life = Life::Open(Self::groups(conn, &self.file, &self.options), owner);
+                self.life = Life::Open(Self::groups(conn, epoch, &self.file, &self.options), owner);
                 tracing::info!(epoch = epoch.0, file = %self.file.display(), "the database was reopened");
                 Ok(epoch)
             }
