@@ -238,33 +238,24 @@ impl Table {
 
     /// Whether the function waits for something recorded that may take `long`, and for nothing shorter.
     pub(super) fn waits_only(&self, now: Timestamp, long: std::time::Duration) -> bool {
-        let mut used = self
-            .records
-            .values()
-            .filter(|record| record.in_use)
-            .peekable();
-        used.peek().is_some()
-            && used.all(|record| match &record.standing {
-                Standing::Waiting | Standing::Delivered(_) => true,
-                Standing::Open { at: Some(at), .. } => at.since(now) > long,
-                Standing::Open { at: None, .. }
+        let mut waits = 0;
+        for record in self.records.values().filter(|record| record.in_use) {
+            match &record.standing {
+                Standing::Delivered(_) => {}
+                Standing::Waiting => waits += 1,
+                Standing::Open { at: Some(at), .. } if at.since(now) > long => waits += 1,
+                Standing::Open { .. }
                 | Standing::Reported
                 | Standing::Ended
-                | Standing::Refused(_) => false,
-            })
-            && self.has_waits()
+                | Standing::Refused(_) => return false,
+            }
+        }
+        waits > 0
     }
 
     /// The place of the last result that the engine has told of; 0 before the first.
     pub(super) fn seen(&self) -> u64 {
         self.seen
-    }
-
-    /// Whether any wait is on record.
-    fn has_waits(&self) -> bool {
-        self.records
-            .values()
-            .any(|record| record.standing == Standing::Waiting)
     }
 
     /// Whether the function awaits anything of its context.
