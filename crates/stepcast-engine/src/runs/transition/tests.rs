@@ -137,6 +137,11 @@ impl World {
                 self.work(Work::Parked { seen, decided_at });
                 let parked = was_leased && self.state.row.phase == Phase::Parked;
                 assert!(!parked || seen == told, "a result was missed");
+                let since = decided_at..=self.now;
+                let came_due =
+                    |row: &StepRow| pause_of(row).is_some_and(|timer| since.contains(&timer.at));
+                let missed = self.state.steps.values().any(came_due);
+                assert!(!parked || !missed, "the end of a pause was missed");
             }
             Op::Released => self.work(Work::Released),
             Op::Returns => self.work(Work::Returned(Bytes::from_static(b"2"))),
