@@ -1,6 +1,6 @@
 //! The engine as one handle: what an embedding program and the gateway call.
 
-use std::{fmt, future::Future, path::PathBuf, sync::Arc};
+use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -13,7 +13,7 @@ use crate::{
     clock::{Clock, Entropy},
     error::EngineError,
     hub::{Draft, Hub, Outgoing},
-    runs::{Accepted, Command, FunctionConfig, IdSeed, Runs, Worker},
+    runs::{Accepted, Bounds, Command, FunctionConfig, IdSeed, Runs, Worker},
     store::{
         Batch, CommitError, Expect, Outcome, Refusal, RunQuery, RunRow, Store, StoreExt, Write,
     },
@@ -26,6 +26,7 @@ pub struct EngineOptions {
     entropy: Entropy,
     catalog: Catalog,
     runs_in_memory: usize,
+    retention: Duration,
 }
 
 impl Default for EngineOptions {
@@ -35,6 +36,7 @@ impl Default for EngineOptions {
             entropy: Entropy::system(),
             catalog: Catalog::default(),
             runs_in_memory: limits::RUNS_IN_MEMORY,
+            retention: limits::RETENTION,
         }
     }
 }
@@ -62,6 +64,12 @@ impl EngineOptions {
     #[must_use]
     pub fn with_catalog(self, catalog: Catalog) -> Self {
         Self { catalog, ..self }
+    }
+
+    /// How long runs that have ended are kept, with their steps and events (7 days).
+    #[must_use]
+    pub fn with_retention(self, retention: Duration) -> Self {
+        Self { retention, ..self }
     }
 
     /// How many runs may have their function in memory ([`limits::RUNS_IN_MEMORY`]).
@@ -120,6 +128,7 @@ impl Engine {
             entropy,
             catalog,
             runs_in_memory,
+            retention,
         } = options;
         let hub = Hub::new(Arc::clone(&store), clock.clone());
         let runs = Runs::new(
@@ -129,7 +138,10 @@ impl Engine {
             entropy.clone(),
             worker,
             functions,
-            runs_in_memory,
+            Bounds {
+                runs_in_memory,
+                retention,
+            },
         )?;
         runs.open().await?;
         Ok(Self(Arc::new(Inner {

@@ -64,6 +64,8 @@ pub const KEEPALIVE: Duration = Duration::from_secs(15);
 pub const STALLED_SOCKET: Duration = Duration::from_secs(30);
 /// How long a user's idempotency key is remembered.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long runs that have ended are kept, with their steps and events.
+pub const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How long a run stays in memory while it only waits.
 pub const PARK_AFTER: Duration = Duration::from_secs(60);
 /// How long one attempt of a step may take unless step or function say otherwise.

@@ -3,6 +3,7 @@
 use std::{future::Future, sync::Weak, thread::JoinHandle, time::Duration};
 
 use parking_lot::Mutex;
+use stepcast_protocol::Timestamp;
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{
@@ -10,7 +11,14 @@ use super::{
     command::Command,
     timers::{Due, PAGE},
 };
+use crate::{
+    error::EngineError,
+    store::{Batch, RunQuery, StoreExt, Write},
+};
 
+/// How often it is looked for runs that ended long ago, and how many go at once.
+const EXPIRY: Duration = Duration::from_secs(60);
+const EXPIRED_AT_ONCE: usize = 200;
 /// How often the hub is asked to let go of what nobody uses.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -100,6 +108,37 @@ pub(super) async fn keep_time(runs: Weak<Inner>) {
             }
         }
     }
+}
+
+/// Lets go of what ended long ago, in small pieces, until the engine is gone.
+pub(super) async fn keep_small(runs: Weak<Inner>) {
+    loop {
+        let Some(inner) = runs.upgrade() else { return };
+        let now = inner.clock.now();
+        let before = Timestamp::from_millis(
+            now.as_millis() - i64::try_from(inner.retention.as_millis()).unwrap_or(i64::MAX),
+        );
+        let more = match expire(&inner, before, now).await {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::warn!(%error, "what ended long ago could not be deleted; trying again");
+                false
+            }
+        };
+        drop(inner);
+        tokio::time::sleep(if more { SWEEP / 10 } else { EXPIRY }).await;
+    }
+}
+
+/// Says whether there may be more.
+async fn expire(inner: &Inner, before: Timestamp, now: Timestamp) -> Result<bool, EngineError> {
+    let limit = EXPIRED_AT_ONCE;
+    inner
+        .store
+        .commit(Batch::of(vec![Write::Expire { before, now, limit }]))
+        .await?;
+    let left = inner.store.runs(RunQuery::EndedBefore(before, 1)).await?;
+    Ok(!left.is_empty())
 }
 
 /// Lets the hub sweep once in a while, and asks runs that only wait to make room for others, until the engine is gone.

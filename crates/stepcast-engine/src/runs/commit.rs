@@ -211,7 +211,12 @@ impl Runs {
             Effect::StepRetry { step, attempts, at } => {
                 state.tell(Update::StepRetry { step, attempts, at })
             }
-            Effect::Waiting(step) => state.tell(Update::Waiting(step)),
+            Effect::Waiting(step) => {
+                state.tell(Update::Waiting(step));
+                if inner.lanes.is_full() {
+                    state.tell(Update::GiveBack);
+                }
+            }
             Effect::SetTimer(timer) => inner.timers.set(timer),
             Effect::ClearTimer(timer) => inner.timers.remove(&timer),
             Effect::StartEventWait(wait) => self.start_event_wait(*wait),

@@ -121,6 +121,13 @@ impl Lanes {
         self.0.state.lock().closed
     }
 
+    /// Whether every place is taken while somebody waits for one.
+    pub(super) fn is_full(&self) -> bool {
+        let state = self.0.state.lock();
+        let wants = |lane: &Lane| lane.running < lane.limit && lane.has_waiting();
+        state.running >= state.limit && state.lanes.values().any(wants)
+    }
+
     /// How many runs have a place.
     pub(super) fn running(&self) -> usize {
         self.0.state.lock().running

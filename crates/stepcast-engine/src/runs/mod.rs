@@ -27,6 +27,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -80,6 +81,15 @@ impl FunctionConfig {
     }
 }
 
+/// How much is kept, in memory and on disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Runs that have their function in memory.
+    pub(crate) runs_in_memory: usize,
+    /// How long runs that have ended stay.
+    pub(crate) retention: Duration,
+}
+
 /// The runs of a process. A cheap handle.
 #[derive(Clone)]
 pub(crate) struct Runs(Arc<Inner>);
@@ -98,6 +108,7 @@ struct Inner {
     cells: Mutex<HashMap<RunId, Arc<OnceCell<Arc<RunCell>>>>>,
     ends: Mutex<HashMap<RunId, Vec<oneshot::Sender<()>>>>,
     background: Background,
+    retention: Duration,
     restarting: AtomicBool,
     /// Closed while what is in memory may not be what is in the store: no run is loaded then.
     gate: watch::Sender<Gate>,
@@ -121,11 +132,11 @@ impl Runs {
         entropy: Entropy,
         worker: Arc<dyn Worker>,
         functions: Vec<FunctionConfig>,
-        runs_in_memory: usize,
+        bounds: Bounds,
     ) -> Result<Self, EngineError> {
         let lanes = Lanes::new(
             functions.iter().map(|f| (f.id.clone(), f.concurrency)),
-            runs_in_memory,
+            bounds.runs_in_memory,
         );
         let mut triggers: HashMap<EventName, Vec<FunctionId>> = HashMap::new();
         let mut by_id = BTreeMap::new();
@@ -154,6 +165,7 @@ impl Runs {
             cells: Mutex::default(),
             ends: Mutex::default(),
             background: Background::start(),
+            retention: bounds.retention,
             restarting: AtomicBool::new(false),
             gate: watch::Sender::new(Gate::Open),
             relieved_at: AtomicI64::new(0),

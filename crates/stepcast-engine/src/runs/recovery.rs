@@ -26,6 +26,9 @@ impl Runs {
         self.0
             .background
             .spawn(background::keep_tidy(Weak::clone(&self.0.myself)));
+        self.0
+            .background
+            .spawn(background::keep_small(Weak::clone(&self.0.myself)));
         Ok(())
     }
 

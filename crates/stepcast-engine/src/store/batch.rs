@@ -92,6 +92,16 @@ pub enum Write {
     },
     /// Every leased run goes back to the queue, due at the given time. `Crashed` counts against it, `Released` does not.
     VoidLeases(Void, Timestamp),
+    /// At most so many runs that ended before a time go, with their steps; as many events from before it that no run was started by any
+    /// more; and the keys that nobody remembers at the second time.
+    Expire {
+        /// What ended or came before this goes.
+        before: Timestamp,
+        /// The time now.
+        now: Timestamp,
+        /// How many of each.
+        limit: usize,
+    },
     /// A setting of the installation.
     Setting(&'static str, Vec<u8>),
 }
@@ -123,6 +133,7 @@ impl Write {
             | Self::ClearEventWait(..)
             | Self::Head(..)
             | Self::PublishKey { .. }
+            | Self::Expire { .. }
             | Self::VoidLeases(..) => 0,
         }
     }

@@ -13,6 +13,7 @@ mod conditions;
 mod lives;
 mod order;
 mod reads;
+mod retention;
 pub mod samples;
 mod writes;
 
@@ -73,6 +74,8 @@ cases! {
     writes::heads_never_fall,
     writes::voided_leases_are_queued,
     writes::rows_are_replaced,
+    retention::what_ended_long_ago_goes,
+    retention::forgotten_keys_go,
     conditions::a_fence_holds_while_the_run_is_leased,
     conditions::a_condition_sees_the_batches_before_it,
     conditions::an_event_is_new_by_id_and_key,

@@ -336,6 +336,8 @@ pub enum RunQuery {
     OfEvent(EventId, usize),
     /// Newest first, older than the given one, at most so many.
     Newest(Option<RunId>, usize),
+    /// Those that ended before a time, at most so many.
+    EndedBefore(Timestamp, usize),
     /// Those that have ended while the step that invoked them still waits in a run that has not ended, oldest first.
     EndedChildren(usize),
 }

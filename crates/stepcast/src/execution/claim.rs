@@ -36,15 +36,10 @@ impl Claim {
     /// Waits until there is something to do: to execute, or to take the result. Recorded waits and reports are waited for.
     pub(crate) async fn next(&mut self) -> Next {
         let standing = poll_fn(|context| {
-            match self
-                .execution
-                .table
-                .lock()
+            let mut table = self.execution.table.lock();
+            table
                 .standing(&self.key.id, context.waker())
-            {
-                Standing::Reported | Standing::Waiting | Standing::Ended => Poll::Pending,
-                standing => Poll::Ready(standing),
-            }
+                .map_or(Poll::Pending, Poll::Ready)
         })
         .await;
         match standing {

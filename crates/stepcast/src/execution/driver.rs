@@ -175,12 +175,6 @@ impl Driver {
             .map(|()| Finished::Parked { seen })
     }
 
-    /// Marks the execution as over before the function is dropped, so that its steps report nothing on their way out.
-    fn finish(&self, finished: Finished) -> Poll<Finished> {
-        self.execution.closed.store(true, Ordering::Release);
-        Poll::Ready(finished)
-    }
-
     fn log_unreached(&self) {
         let unreached = self.execution.table.lock().unreached();
         if !unreached.is_empty() {
@@ -196,21 +190,31 @@ impl Future for Driver {
         let this = &mut *self;
         *this.wake.task.lock() = Some(context.waker().clone());
         if this.hear(context) {
-            return this.finish(Finished::Over);
+            return Poll::Ready(Finished::Over);
         }
         match this.poll_to_rest() {
             Rest::Ready(result) => {
                 this.log_unreached();
-                this.finish(Finished::Returned(result))
+                Poll::Ready(Finished::Returned(result))
             }
             Rest::Again => {
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
-            Rest::Quiet => match this.poll_leave(context) {
-                Poll::Ready(finished) => this.finish(finished),
-                Poll::Pending => Poll::Pending,
-            },
+            Rest::Quiet => this.poll_leave(context),
+        }
+    }
+}
+
+impl Drop for Driver {
+    /// The execution is over before the function is dropped, also when the runtime drops both: its steps report nothing on their way
+    /// out. What is reported of the run itself comes afterwards, so a destructor that panics must not keep it from being said.
+    fn drop(&mut self) {
+        self.execution.closed.store(true, Ordering::Release);
+        let body = std::mem::replace(&mut self.body, Box::pin(std::future::pending()));
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(body))) {
+            let error = panicked("a destructor of the function", &*panic);
+            tracing::error!(run = %self.execution.run, %error, "the function was dropped");
         }
     }
 }

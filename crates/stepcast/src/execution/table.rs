@@ -53,6 +53,8 @@ pub(super) struct Table {
     undelivered: VecDeque<StepId>,
     /// The place of the last result that the engine has told of.
     seen: u64,
+    /// Results of an earlier execution are being handed out: what is not on record begins after them.
+    replaying: bool,
     /// Attempts whose code may run.
     executing: usize,
     /// Set when the run is to come to rest: no attempt begins any more.
@@ -66,6 +68,7 @@ impl Table {
             records: BTreeMap::new(),
             undelivered: VecDeque::new(),
             seen: 0,
+            replaying: false,
             executing: 0,
             resting: false,
         };
@@ -97,6 +100,7 @@ impl Table {
             };
             table.records.insert(row.step.clone(), record);
         }
+        table.replaying = !table.undelivered.is_empty();
         table
     }
 
@@ -130,11 +134,18 @@ impl Table {
         Ok(())
     }
 
-    /// How a step stands; `waker` is told when that changes.
-    pub(super) fn standing(&mut self, step: &StepId, waker: &Waker) -> Standing {
+    /// How a step stands, once there is something to do about it; `waker` is told when that may be so.
+    ///
+    /// In a replay nothing begins before the recorded results are handed out: one of them may make the function drop it.
+    pub(super) fn standing(&mut self, step: &StepId, waker: &Waker) -> Option<Standing> {
+        let replaying = self.replaying;
         let record = self.record(step);
         record.waker = Some(waker.clone());
-        record.standing.clone()
+        match &record.standing {
+            Standing::Reported | Standing::Waiting | Standing::Ended => None,
+            Standing::Open { .. } if replaying => None,
+            standing => Some(standing.clone()),
+        }
     }
 
     /// An attempt begins, unless the run comes to rest. Says which attempt it is.
@@ -215,10 +226,10 @@ impl Table {
         }
     }
 
-    /// Hands out the next result. Says whether there was one.
+    /// Hands out the next result; after the last of a replay, lets begin what is not on record. Says whether there was anything to do.
     pub(super) fn deliver_next(&mut self) -> bool {
         let Some(step) = self.undelivered.pop_front() else {
-            return false;
+            return self.end_replay();
         };
         let record = self.record(&step);
         let outcome = record
@@ -226,6 +237,20 @@ impl Table {
             .clone()
             .expect("a step that has ended has an outcome");
         record.set(Standing::Delivered(outcome));
+        true
+    }
+
+    fn end_replay(&mut self) -> bool {
+        if !std::mem::take(&mut self.replaying) {
+            return false;
+        }
+        for record in self.records.values_mut() {
+            if let Standing::Open { .. } = record.standing
+                && let Some(waker) = record.waker.take()
+            {
+                waker.wake();
+            }
+        }
         true
     }
 
@@ -238,33 +263,24 @@ impl Table {
 
     /// Whether the function waits for something recorded that may take `long`, and for nothing shorter.
     pub(super) fn waits_only(&self, now: Timestamp, long: std::time::Duration) -> bool {
-        let mut used = self
-            .records
-            .values()
-            .filter(|record| record.in_use)
-            .peekable();
-        used.peek().is_some()
-            && used.all(|record| match &record.standing {
-                Standing::Waiting | Standing::Delivered(_) => true,
-                Standing::Open { at: Some(at), .. } => at.since(now) > long,
-                Standing::Open { at: None, .. }
+        let mut waits = 0;
+        for record in self.records.values().filter(|record| record.in_use) {
+            match &record.standing {
+                Standing::Delivered(_) => {}
+                Standing::Waiting => waits += 1,
+                Standing::Open { at: Some(at), .. } if at.since(now) > long => waits += 1,
+                Standing::Open { .. }
                 | Standing::Reported
                 | Standing::Ended
-                | Standing::Refused(_) => false,
-            })
-            && self.has_waits()
+                | Standing::Refused(_) => return false,
+            }
+        }
+        waits > 0
     }
 
     /// The place of the last result that the engine has told of; 0 before the first.
     pub(super) fn seen(&self) -> u64 {
         self.seen
-    }
-
-    /// Whether any wait is on record.
-    fn has_waits(&self) -> bool {
-        self.records
-            .values()
-            .any(|record| record.standing == Standing::Waiting)
     }
 
     /// Whether the function awaits anything of its context.

@@ -173,7 +173,7 @@ pub(super) async fn a_publish_key_is_free_until_it_is_used(place: Box<dyn Place>
     .await;
 }
 
-async fn check(store: &Arc<dyn Store>, expect: Expect, refusal: Option<Refusal>) {
+pub(super) async fn check(store: &Arc<dyn Store>, expect: Expect, refusal: Option<Refusal>) {
     let batch = Batch {
         expect: vec![expect.clone()],
         ..Batch::default()

@@ -6,6 +6,7 @@ use stepcast_protocol::{ChannelName, Cursor, Event, Message, RunId, StepId, Time
 use super::{
     channels::Channels,
     encode::{int, json, millis, outcome, text},
+    queries::{EXPIRED, youngest_expired},
     schema::{KIND_MESSAGE, STEP_DONE, STEP_OPEN, STEP_WAITING},
 };
 use crate::store::{EventWait, Phase, RunRow, StepRow, StepState, Timer, Write, batch::Void};
@@ -42,6 +43,7 @@ pub(super) fn apply(
             put_publish_key(conn, number, key, *cursor, *until)
         }
         Write::VoidLeases(why, due_at) => void_leases(conn, *why, *due_at),
+        Write::Expire { before, now, limit } => expire(conn, *before, *now, *limit),
         Write::Setting(key, value) => put_setting(conn, key, value),
     }
 }
@@ -255,6 +257,38 @@ fn void_leases(conn: &Connection, why: Void, due_at: Timestamp) -> rusqlite::Res
         "UPDATE runs SET phase = ?1, due_at = ?2, crashes = crashes + ?3 WHERE phase = 1",
     )?
     .execute(params![Phase::Queued as u8, due_at.as_millis(), crashed])?;
+    Ok(())
+}
+
+fn expire(
+    conn: &Connection,
+    before: Timestamp,
+    now: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<()> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let (youngest, before) = (youngest_expired(before), before.as_millis());
+    let runs = format!("SELECT id FROM runs WHERE {EXPIRED} ORDER BY id LIMIT ?3");
+    for sql in [
+        format!("DELETE FROM steps WHERE run IN ({runs})"),
+        format!("DELETE FROM runs WHERE id IN ({runs})"),
+    ] {
+        conn.prepare_cached(&sql)?
+            .execute(params![before, youngest, limit])?;
+    }
+    conn.prepare_cached(
+        "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE id < ?1 \
+         AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event = events.id) ORDER BY id LIMIT ?2)",
+    )?
+    .execute(params![youngest, limit])?;
+    for table in ["event_keys", "publish_keys"] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE until <= ?1 AND until IN \
+             (SELECT until FROM {table} WHERE until <= ?1 ORDER BY until LIMIT ?2)"
+        );
+        conn.prepare_cached(&sql)?
+            .execute(params![now.as_millis(), limit])?;
+    }
     Ok(())
 }
 

@@ -214,6 +214,12 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Answer<Vec<RunRow>> {
             params![capped(limit)],
             decode_run,
         ),
+        RunQuery::EndedBefore(before, limit) => page(
+            conn,
+            &format!("{RUN} WHERE {EXPIRED} ORDER BY id LIMIT ?3"),
+            params![before.as_millis(), youngest_expired(before), capped(limit)],
+            decode_run,
+        ),
         RunQuery::EndedChildren(limit) => page(
             conn,
             &format!("{RUN} WHERE id IN ({ENDED_CHILDREN}) ORDER BY id LIMIT ?1"),
@@ -221,6 +227,15 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Answer<Vec<RunRow>> {
             decode_run,
         ),
     }
+}
+
+/// A run is created before it ends, and ids grow with the time of creation: so the oldest runs are looked at, not all of them.
+pub(super) const EXPIRED: &str = "id < ?2 AND phase >= 3 AND ended_at < ?1";
+
+/// The first id that cannot be older than the time.
+pub(super) fn youngest_expired(before: Timestamp) -> [u8; 16] {
+    let millis = u64::try_from(before.as_millis()).unwrap_or(0);
+    RunId::from_parts(millis, 0).to_bytes()
 }
 
 /// Begins at the steps that wait, which are few, never at the runs that have ended.

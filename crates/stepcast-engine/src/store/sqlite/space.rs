@@ -79,6 +79,7 @@ fn brings_work(batch: &Batch) -> bool {
             | Write::ClearEventWait(..)
             | Write::Head(..)
             | Write::PublishKey { .. }
+            | Write::Expire { .. }
             | Write::Setting(..) => {}
         }
     }

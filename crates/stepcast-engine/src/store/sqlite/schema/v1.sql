@@ -39,6 +39,8 @@ CREATE TABLE event_keys (
     PRIMARY KEY (name, key)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX event_keys_by_end ON event_keys (until);
+
 -- At most one of result and error is set.
 CREATE TABLE runs (
     id          BLOB PRIMARY KEY,
@@ -137,6 +139,8 @@ CREATE TABLE publish_keys (
     until   INTEGER NOT NULL,
     PRIMARY KEY (channel, key)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX publish_keys_by_end ON publish_keys (until);
 
 -- The first message of a run on a channel, from where a rollback has to look.
 CREATE TABLE run_channels (
