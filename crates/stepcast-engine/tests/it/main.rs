@@ -5,4 +5,7 @@
     reason = "the helpers of tests speak by panicking, too"
 )]
 
+mod hub;
+mod runs;
 mod store;
+mod support;

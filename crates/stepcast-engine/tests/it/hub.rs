@@ -1,0 +1,75 @@
+//! Channels over a real store: what is seen, in which order, and what a restart leaves.
+
+mod bounds;
+mod lives;
+mod readers;
+mod visibility;
+
+use std::{future::poll_fn, pin::Pin, sync::Arc};
+
+use futures_core::Stream;
+use stepcast_engine::{
+    clock::Clock,
+    hub::{Channel, Hub, Posted, Subscription, TopicFilter},
+    store::{Batch, CommitError, Store},
+};
+use stepcast_protocol::Cursor;
+use tokio::task::JoinHandle;
+
+use super::support::{channel_name, numbered, outgoing, within};
+
+fn hub(store: Arc<dyn Store>) -> Hub {
+    Hub::new(store, Clock::system())
+}
+
+async fn channel(hub: &Hub, name: &str) -> Arc<Channel> {
+    within(hub.channel(&channel_name(name))).await.unwrap()
+}
+
+fn subscribe(hub: &Hub, channel: &Arc<Channel>, after: Cursor) -> Subscription {
+    hub.subscribe(channel, TopicFilter::All, after).unwrap()
+}
+
+async fn next(subscription: &mut Subscription) -> Arc<Posted> {
+    let next = poll_fn(|context| Pin::new(&mut *subscription).poll_next(context));
+    within(next).await.expect("it never ends").unwrap()
+}
+
+/// What is there for the reader at once; nothing when it has to wait.
+async fn nothing_yet(subscription: &mut Subscription) {
+    let now = poll_fn(|context| {
+        let next = Pin::new(&mut *subscription).poll_next(context);
+        std::task::Poll::Ready(next.is_pending())
+    });
+    assert!(now.await, "there should be nothing to see yet");
+}
+
+/// The numbers of the next messages, which are their payloads.
+async fn read(subscription: &mut Subscription, count: usize) -> Vec<u64> {
+    let mut numbers = Vec::with_capacity(count);
+    for _ in 0..count {
+        numbers.push(number(&*next(subscription).await));
+    }
+    numbers
+}
+
+fn number(posted: &Posted) -> u64 {
+    let payload = std::str::from_utf8(&posted.message().payload).unwrap();
+    payload.parse().unwrap()
+}
+
+/// Publishes the n-th message with its commit, in a task of its own.
+async fn durable(
+    hub: &Hub,
+    channel: &Arc<Channel>,
+    n: u64,
+) -> JoinHandle<Result<Cursor, CommitError>> {
+    let (hub, outgoing) = (hub.clone(), outgoing(channel, numbered(n)));
+    let before = outgoing.channel.head();
+    let (channel, publishes) = (Arc::clone(channel), async move {
+        hub.publish_durable(outgoing, Batch::default()).await
+    });
+    let task = tokio::spawn(publishes);
+    super::support::eventually(async || (channel.head() > before).then_some(())).await;
+    task
+}
