@@ -1,3 +1,5 @@
 //! The crate as its users see it, on real files.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod kill;
