@@ -1,7 +1,7 @@
 //! Runs: what executes, what waits, and what happens next.
 //!
-//! [`transition`] decides, without I/O. [`Runs`] carries its decisions out: it keeps the runs that are in memory ([`cell`]), gives them to the
-//! worker while there is room ([`lanes`]), and brings them what they wait for ([`timers`], [`waits`], the ends of other runs). It never polls
+//! [`transition`] decides, without I/O. `Runs` carries its decisions out: it keeps the runs that are in memory (`cell`), gives them to the
+//! worker while there is room (`lanes`), and brings them what they wait for (`timers`, `waits`, the ends of other runs). It never polls
 //! user code and never numbers a message.
 
 mod background;

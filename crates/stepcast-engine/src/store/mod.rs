@@ -3,7 +3,7 @@
 //! Owns what is on disk and the order in which it got there. Never numbers messages, never decides what a run does next,
 //! never calls user code. The hub and the runs call it; it calls nobody but the completions it was given.
 //!
-//! [`Store`] is the contract that every backend keeps and that [`conformance`] checks; [`sqlite`] is the first one.
+//! [`Store`] is the contract that every backend keeps and that the suite `conformance` checks; [`sqlite`] is the first one.
 //! [`batch`] says what can be changed, [`rows`] what can be read.
 
 pub mod batch;
