@@ -16,7 +16,7 @@ use stepcast_engine::{
 use stepcast_protocol::Cursor;
 use tokio::task::JoinHandle;
 
-use super::support::{channel_name, numbered, outgoing, within};
+use super::support::{channel_name, eventually, numbered, outgoing, within};
 
 fn hub(store: Arc<dyn Store>) -> Hub {
     Hub::new(store, Clock::system())
@@ -70,6 +70,15 @@ async fn durable(
         hub.publish_durable(outgoing, Batch::default()).await
     });
     let task = tokio::spawn(publishes);
-    super::support::eventually(async || (channel.head() > before).then_some(())).await;
+    eventually(async || (channel.head() > before).then_some(())).await;
     task
+}
+
+/// Sweeps until nobody is in memory any more.
+async fn evict_all(hub: &Hub) {
+    eventually(async || {
+        hub.sweep();
+        (hub.channels_in_memory() == 0).then_some(())
+    })
+    .await;
 }

@@ -9,7 +9,7 @@ use stepcast_engine::{
 use stepcast_protocol::{Cursor, ErrorCode};
 
 use super::*;
-use crate::support::{Database, draft, eventually, gated::GatedStore, offset, still_clock};
+use crate::support::{Database, draft, gated::GatedStore, offset, still_clock};
 
 #[tokio::test]
 async fn no_pair_is_given_twice_over_crashes_and_clean_ends() {
@@ -102,15 +102,6 @@ async fn the_head_of_live_topics_survives_a_clean_end() {
     assert_eq!(live.visible(), head);
     let next = hub.try_publish(&live, draft("1", false)).await.unwrap();
     assert_eq!(offset(next), 4);
-}
-
-/// Sweeps until nobody is in memory any more.
-async fn evict_all(hub: &Hub) {
-    eventually(async || {
-        hub.sweep();
-        (hub.channels_in_memory() == 0).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]
