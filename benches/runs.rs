@@ -179,12 +179,15 @@ fn batches(n: usize) -> Vec<Batch> {
                 seq,
                 outcome: Outcome::Ok(Bytes::from_static(b"5")),
             },
+            began_at: Timestamp::from_millis(1),
+            changed_at: Timestamp::from_millis(1),
         }))
     };
     let channel = name(ChannelName::parse(format!("work:{n}")));
     let message = Message {
         cursor: Cursor::new(Epoch(1), Offset(1)),
         topic: name(TopicName::parse("done")),
+        kind: stepcast_protocol::Kind::Data,
         payload: Bytes::from_static(br#"{"message":"all three steps have ended"}"#),
         created_at: Timestamp::from_millis(1),
         origin: None,

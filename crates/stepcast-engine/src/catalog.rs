@@ -6,7 +6,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use jsonschema::Validator;
 use parking_lot::RwLock;
-use stepcast_protocol::{ChannelName, ChannelSpec, Keep, TopicName, TopicSpec};
+use stepcast_protocol::{Bounds, ChannelName, ChannelSpec, Keep, TopicName, TopicSpec};
 
 use crate::error::EngineError;
 
@@ -16,6 +16,7 @@ pub struct Catalog(Arc<RwLock<State>>);
 
 #[derive(Default)]
 struct State {
+    bounds: Bounds,
     channels: Vec<Arc<Declared>>,
     by_template: HashMap<String, Arc<Declared>>,
 }
@@ -81,6 +82,45 @@ impl Catalog {
             check_schema(validator, spec, payload)?;
         }
         Ok(spec.keep.clone())
+    }
+
+    /// How a topic of a channel is kept. Topics that nobody declares are logs; those of the engine are not kept.
+    #[must_use]
+    pub fn keep(&self, channel: &ChannelName, topic: &TopicName) -> Keep {
+        if topic.is_reserved() {
+            return Keep::Live;
+        }
+        self.of(channel)
+            .and_then(|declared| declared.spec.topic(topic).map(|spec| spec.keep.clone()))
+            .unwrap_or_default()
+    }
+
+    /// How much of a topic is kept.
+    #[must_use]
+    pub fn bounds(&self, channel: &ChannelName, topic: &TopicName) -> Bounds {
+        let default = self.0.read().bounds;
+        self.of(channel)
+            .and_then(|declared| {
+                declared
+                    .spec
+                    .topic(topic)
+                    .map(|spec| spec.retention.or(default))
+            })
+            .unwrap_or(default)
+    }
+
+    /// The topics that a channel declares.
+    #[must_use]
+    pub fn topics(&self, channel: &ChannelName) -> Vec<TopicName> {
+        self.of(channel).map_or_else(Vec::new, |declared| {
+            let names = declared.spec.topics.iter().map(|topic| topic.name.clone());
+            names.collect()
+        })
+    }
+
+    /// Sets how much is kept of topics that do not say it themselves.
+    pub fn set_default_bounds(&self, bounds: Bounds) {
+        self.0.write().bounds = bounds;
     }
 
     fn of(&self, channel: &ChannelName) -> Option<Arc<Declared>> {
@@ -194,6 +234,7 @@ mod tests {
         let topic = TopicSpec {
             name: TopicName::parse("person").unwrap(),
             keep: Keep::Latest,
+            retention: Default::default(),
             schema: Some(schema),
         };
         ChannelSpec {

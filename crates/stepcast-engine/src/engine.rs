@@ -130,7 +130,7 @@ impl Engine {
             runs_in_memory,
             retention,
         } = options;
-        let hub = Hub::new(Arc::clone(&store), clock.clone());
+        let hub = Hub::new(Arc::clone(&store), clock.clone(), catalog.clone());
         let runs = Runs::new(
             Arc::clone(&store),
             hub.clone(),
@@ -231,15 +231,10 @@ impl Engine {
             Arc::new(Origin {
                 run,
                 step: None,
-                attempt: 1,
+                attempt: 0,
             })
         });
-        let draft = Draft {
-            topic,
-            payload,
-            origin,
-            stored: keep.is_stored(),
-        };
+        let draft = Draft::new(topic, keep, payload, origin);
         match key {
             None if durable => Ok(self
                 .0

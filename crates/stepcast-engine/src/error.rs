@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use stepcast_protocol::{
-    ErrorCode, FunctionId, NameError, RunId, TopicName, event::EventError, limits,
+    ErrorCode, FunctionId, NameError, RunId, StepId, TopicName, event::EventError, limits,
     template::ParameterError,
 };
 
@@ -109,6 +109,28 @@ pub enum EngineError {
         /// The lease.
         lease: u32,
     },
+    /// An attempt that is over.
+    #[error(
+        "attempt {attempt} of {} of run {run} is over; publish before its future ends",
+        match step { Some(step) => format!("step `{step}`"), None => "the function".to_owned() }
+    )]
+    AttemptOver {
+        /// The run.
+        run: RunId,
+        /// The step; nothing for the function itself.
+        step: Option<StepId>,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// A function that publishes too much outside its steps.
+    #[error(
+        "the function of run {run} has published {} messages outside its steps, more are not remembered; publish inside a step",
+        limits::BODY_MESSAGES_PER_RUN
+    )]
+    TooManyBodyPublishes {
+        /// The run.
+        run: RunId,
+    },
     /// The engine is shutting down.
     #[error("the engine is shutting down")]
     Closing,
@@ -147,6 +169,8 @@ impl EngineError {
             Self::UnknownFunction(_) => ErrorCode::UnknownFunction,
             Self::UnknownRun(_) => ErrorCode::UnknownRun,
             Self::LeaseLost { .. } => ErrorCode::LeaseLost,
+            Self::AttemptOver { .. } => ErrorCode::AttemptOver,
+            Self::TooManyBodyPublishes { .. } => ErrorCode::TooManyBodyPublishes,
             Self::Closing => ErrorCode::Closing,
             Self::Publish(error) => error.code(),
             Self::Read(error) => error.code(),

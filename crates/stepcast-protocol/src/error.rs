@@ -71,6 +71,10 @@ codes! {
     LeaseLost = "lease_lost", 409, never;
     /// The attempt this belongs to is over.
     AttemptOver = "attempt_over", 409, never;
+    /// A reader that wants messages only has lost some.
+    Gap = "gap", 409, never;
+    /// A reader that wants messages only has been given some that are void now.
+    RolledBack = "rolled_back", 409, never;
     /// A payload, event or result has too many bytes.
     TooLarge = "too_large", 413, never;
     /// A payload does not fit the topic's schema.
@@ -83,6 +87,8 @@ codes! {
     StepNested = "step_nested", 422, never;
     /// A run has more steps than it may have.
     TooManySteps = "too_many_steps", 422, never;
+    /// A run's body has published more messages outside its steps than it may.
+    TooManyBodyPublishes = "too_many_body_publishes", 422, never;
     /// A step's or a run's result could not be turned into JSON or back.
     BadResult = "bad_result", 422, never;
     /// User code failed.

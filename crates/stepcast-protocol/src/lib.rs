@@ -7,6 +7,7 @@
 //! - [`cursor`]: where a reader is ([`Cursor`] = epoch and offset).
 //! - [`topic`] and [`template`]: what a channel declares: topics, how each is kept, names with parameters.
 //! - [`message`] and [`event`]: what is published, and what triggers functions.
+//! - [`frame`]: what readers are told beside messages: snapshots, rollbacks, gaps.
 //! - [`run`]: a run's status as the outside sees it.
 //! - [`claims`]: what a token permits.
 //! - [`error`]: one [`ErrorCode`] for every refusal, with HTTP status and retryability.
@@ -16,6 +17,7 @@ pub mod claims;
 pub mod cursor;
 pub mod error;
 pub mod event;
+pub mod frame;
 pub mod ids;
 pub mod limits;
 pub mod message;
@@ -30,10 +32,11 @@ pub use claims::{ChannelGrant, Claims};
 pub use cursor::{Cursor, Epoch, Offset};
 pub use error::{ErrorBody, ErrorCode};
 pub use event::{Event, EventInput};
+pub use frame::{Gap, GapReason, Snapshot};
 pub use ids::{EventId, RunId};
-pub use message::{Message, Origin};
+pub use message::{Kind, Message, Origin};
 pub use names::{ChannelName, EventName, FunctionId, NameError, StepId, TopicName};
 pub use run::{RunError, RunStatus, RunView};
 pub use template::ChannelTemplate;
 pub use timestamp::Timestamp;
-pub use topic::{ChannelSpec, Keep, TopicSpec};
+pub use topic::{Bounds, ChannelSpec, Keep, Retention, TopicSpec};

@@ -8,6 +8,20 @@ pub const NAME_BYTES: usize = 256;
 pub const PARAMETER_BYTES: usize = 128;
 /// Bytes of a message's payload.
 pub const MESSAGE_BYTES: usize = 512 * 1024;
+/// Messages of a `log` topic, unless topic or server say otherwise.
+pub const LOG_MESSAGES: u64 = 10_000;
+/// Bytes of a `log` topic's payloads, unless topic or server say otherwise.
+pub const LOG_BYTES: u64 = 4 * 1024 * 1024;
+/// How long a message stays after its run's end, or after it was accepted when no run published it.
+pub const LOG_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bytes of the text that one run says on one `text` topic.
+pub const TEXT_BYTES: usize = 1024 * 1024;
+/// How long after its run's end the deltas of a text are kept one by one.
+pub const TEXT_FOLD_AFTER: Duration = Duration::from_secs(10 * 60);
+/// Messages that a reader may ask for with `last(n)`.
+pub const LAST_MESSAGES: u64 = 1_000;
+/// Messages that the body of one run may publish outside its steps, over all its replays.
+pub const BODY_MESSAGES_PER_RUN: usize = 10_000;
 /// Bytes of one event's data.
 pub const EVENT_BYTES: usize = 3 * 1024 * 1024;
 /// Events in one request.

@@ -20,18 +20,33 @@ pub struct Origin {
     pub run: RunId,
     /// The step; nothing when the function's body published.
     pub step: Option<StepId>,
-    /// Which try of the step (or of the body) this was, from 1.
+    /// Which try of the step (or of the body) this was, from 1; 0 when somebody outside published in the run's name.
     pub attempt: u32,
 }
 
-/// One published item.
+/// What an item of a channel's log says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something was published.
+    Data,
+    /// An attempt failed: what it published to this topic after `after` and before this record is void. The attempt is the
+    /// record's [`Origin`]; a record has no payload.
+    Rollback {
+        /// Earlier messages of the attempt stand.
+        after: Cursor,
+    },
+}
+
+/// One item of a channel's log: a published message, or the record that some are void.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Its place in the channel.
     pub cursor: Cursor,
     /// Its topic.
     pub topic: TopicName,
-    /// Its payload: one JSON text, kept byte for byte.
+    /// What it says.
+    pub kind: Kind,
+    /// Its payload: one JSON text, kept byte for byte. Empty for a record.
     pub payload: Bytes,
     /// When it was accepted.
     pub created_at: Timestamp,
@@ -43,6 +58,30 @@ pub struct Message {
 pub const ENVIRONMENT: &str = "00000000-0000-4000-b000-000000000000";
 
 impl Message {
+    /// Whether it was published, rather than being a record about others.
+    #[must_use]
+    pub fn is_data(&self) -> bool {
+        match self.kind {
+            Kind::Data => true,
+            Kind::Rollback { .. } => false,
+        }
+    }
+
+    /// Whether this record makes the other message void.
+    #[must_use]
+    pub fn voids(&self, other: &Self) -> bool {
+        match self.kind {
+            Kind::Data => false,
+            Kind::Rollback { after } => {
+                other.is_data()
+                    && other.topic == self.topic
+                    && other.cursor > after
+                    && other.cursor < self.cursor
+                    && other.origin == self.origin
+            }
+        }
+    }
+
     /// The frame of kind `data` that both npm `inngest` and native readers understand.
     ///
     /// It contains nothing that belongs to one connection, so that one encoding serves every reader. Absent values are left
@@ -51,10 +90,7 @@ impl Message {
     #[must_use]
     pub fn to_wire(&self, channel: &ChannelName) -> Vec<u8> {
         let origin = self.origin.as_deref();
-        let text = String::from_utf8_lossy(&self.payload);
-        let data: Box<RawValue> = RawValue::from_string(text.into_owned())
-            .or_else(|_| serde_json::value::to_raw_value(&String::from_utf8_lossy(&self.payload)))
-            .expect("a string can always be written as JSON");
+        let data = raw_payload(&self.payload);
         let frame = DataFrame {
             kind: "data",
             data: &data,
@@ -64,12 +100,22 @@ impl Message {
             topic: &self.topic,
             run_id: origin.map(|origin| origin.run),
             step_id: origin.and_then(|origin| origin.step.as_ref()),
-            attempt: origin.map(|origin| origin.attempt),
+            attempt: origin
+                .map(|origin| origin.attempt)
+                .filter(|attempt| *attempt > 0),
             id: self.cursor,
         };
         serde_json::to_vec(&frame)
             .expect("a frame of strings and numbers can always be written as JSON")
     }
+}
+
+/// A payload as raw JSON.
+pub(crate) fn raw_payload(payload: &[u8]) -> Box<RawValue> {
+    let text = String::from_utf8_lossy(payload);
+    RawValue::from_string(text.into_owned())
+        .or_else(|_| serde_json::value::to_raw_value(&String::from_utf8_lossy(payload)))
+        .expect("a string can always be written as JSON")
 }
 
 #[derive(Serialize)]
@@ -99,6 +145,7 @@ mod tests {
         let message = Message {
             cursor: Cursor::new(Epoch(7), Offset(3)),
             topic: TopicName::parse("status").unwrap(),
+            kind: Kind::Data,
             payload: Bytes::from_static(br#"{"n":1.50}"#),
             created_at: Timestamp::from_millis(0),
             origin: None,

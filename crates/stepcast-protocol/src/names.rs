@@ -188,6 +188,15 @@ impl TopicName {
     pub fn is_reserved(&self) -> bool {
         self.0.starts_with('$')
     }
+
+    /// Whether the engine makes it from what it knows of a run, rather than keeping messages.
+    #[must_use]
+    pub fn is_derived(&self) -> bool {
+        matches!(
+            self.as_str(),
+            crate::run::RUN_TOPIC | crate::run::STEP_TOPIC
+        )
+    }
 }
 
 #[cfg(test)]

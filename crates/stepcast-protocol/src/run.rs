@@ -11,6 +11,11 @@ use crate::{
     names::FunctionId,
 };
 
+/// The topic on a run's own channel that says where the run is.
+pub const RUN_TOPIC: &str = "$run";
+/// The topic on a run's own channel that says where its steps are.
+pub const STEP_TOPIC: &str = "$step";
+
 /// Where a run is in its life. `Completed`, `Failed` and `Cancelled` are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,7 +5,7 @@ use std::{any::TypeId, collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use stepcast_engine::{EngineError, catalog::Catalog};
-use stepcast_protocol::{ChannelName, TopicName, limits};
+use stepcast_protocol::{ChannelName, Keep, TopicName, limits};
 
 use crate::{
     channel::{Channel, says_more_than_type},
@@ -24,7 +24,7 @@ pub(crate) struct Channels {
 pub(crate) struct Encoded {
     pub(crate) topic: TopicName,
     pub(crate) payload: Bytes,
-    pub(crate) stored: bool,
+    pub(crate) keep: Keep,
 }
 
 impl Channels {
@@ -79,7 +79,7 @@ impl Channels {
         Ok(Encoded {
             topic: topic.name.clone(),
             payload,
-            stored: topic.keep.is_stored(),
+            keep: topic.keep.clone(),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stepcast_engine::hub::Draft;
 use stepcast_protocol::{ErrorCode, Origin, RunId, StepId};
 
 use crate::{
@@ -47,10 +48,13 @@ impl<E> Ctx<E> {
 
     /// Publishes a message that is not durable: readers see it at once, and a crash may lose the last few milliseconds of them.
     ///
-    /// Inside a step the message belongs to the step's attempt, outside to the function's.
+    /// Inside a step the message belongs to the step's attempt: when that fails, its messages are taken back, and those of the next
+    /// attempt stand in their place. Outside a step it belongs to the function: a replay that comes to the same message on the same topic
+    /// again takes it as published, up to [`BODY_MESSAGES_PER_RUN`](stepcast_protocol::limits::BODY_MESSAGES_PER_RUN) of them. So a
+    /// message with a time or a random value in it belongs into a step.
     ///
     /// # Errors
-    /// `bad_channel`, `schema_violation`, `too_large`, `no_space`, and `lease_lost` when another execution of the run has taken over.
+    /// `bad_channel`, `schema_violation`, `too_large`, `too_many_body_publishes`, `no_space`, and `lease_lost` when another execution of the run has taken over.
     pub async fn publish<C: Channel>(
         &self,
         channel: &ChannelAt<C>,
@@ -125,9 +129,10 @@ async fn publish<C: Channel>(
 ) -> Result<(), Error> {
     let name = channel.name()?;
     let encoded = execution.channels.encode(name, message)?;
-    let published = execution
-        .lease
-        .publish(name, encoded.topic, encoded.payload, encoded.stored, origin)
-        .await;
+    if origin.step.is_none() && execution.take_settled(name, &encoded) {
+        return Ok(());
+    }
+    let draft = Draft::new(encoded.topic, encoded.keep, encoded.payload, Some(origin));
+    let published = execution.lease.publish(name, draft).await;
     published.map(|_| ()).map_err(Error::engine)
 }

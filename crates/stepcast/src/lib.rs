@@ -40,8 +40,8 @@ pub use crate::{
     app::{App, Function, function},
     context::{Ctx, Publisher},
     embedded::{
-        Message, Messages, MintToken, Options, Position, Publish, Run, Send, Sent, Stepcast,
-        Subscription, Update,
+        Gap, Message, Messages, MintToken, Options, Position, Publish, Rollback, Run, Send, Sent,
+        Snapshot, Stepcast, Subscription, Update,
     },
     step::{Invoke, Step, WaitForEvent},
 };

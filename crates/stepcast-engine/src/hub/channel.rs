@@ -1,15 +1,19 @@
-//! One channel in memory: its log behind a short lock, and those who watch it.
+//! One channel in memory: its log and what its topics fold to behind a short lock, and those who watch it.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use parking_lot::{Mutex, MutexGuard};
-use stepcast_protocol::{ChannelName, Cursor, Epoch, Timestamp};
+use stepcast_protocol::{ChannelName, Cursor, Epoch, Keep, Kind, Timestamp, TopicName};
 use tokio::sync::Notify;
 
 use super::{
+    entry::ReadError,
+    fold::{Fold, Settled},
     log::{ChannelLog, Slice},
-    subscription::ReadError,
 };
+
+/// Bytes that a reader of a topic that folds may lag before a snapshot is cheaper than what it missed.
+const SNAPSHOT_BYTES: usize = 64 * 1024;
 
 /// Somebody who wants to know when a channel has more to see.
 ///
@@ -36,16 +40,106 @@ pub struct Channel {
 pub(super) struct State {
     pub(super) log: ChannelLog,
     pub(super) used_at: Timestamp,
+    pub(super) topics: BTreeMap<TopicName, Topic>,
+    /// Up to and with this cursor, messages are in the folds.
+    folded: Cursor,
     watchers: Vec<(u64, Arc<dyn Watch>)>,
     next_watcher: u64,
 }
 
+/// What is known of a topic in memory.
+#[derive(Debug, Default)]
+pub(super) struct Topic {
+    /// What it folds to, once somebody has published to it or read it.
+    pub(super) fold: Option<Fold>,
+    /// What has come since its bounds were last looked at.
+    pub(super) grown: Grown,
+}
+
+/// How much a topic has grown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Grown {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+}
+
 impl State {
-    /// Tells every watcher.
-    pub(super) fn announce(&self) {
+    fn new(log: ChannelLog, now: Timestamp) -> Self {
+        let folded = log.visible();
+        Self {
+            log,
+            used_at: now,
+            topics: BTreeMap::new(),
+            folded,
+            watchers: Vec::new(),
+            next_watcher: 0,
+        }
+    }
+
+    /// Takes over what has become visible: folds go forward, rollbacks take their effect, watchers are told.
+    pub(super) fn on_visible(&mut self) {
+        let fresh: Vec<_> = self
+            .log
+            .visible_after(self.folded)
+            .map(|(posted, durable)| (Arc::clone(posted), durable))
+            .collect();
+        self.folded = self.log.visible();
+        for (posted, durable) in fresh {
+            let message = posted.message();
+            let is_settled = durable || message.origin.is_none();
+            let fold = self
+                .topics
+                .get_mut(&message.topic)
+                .and_then(|topic| topic.fold.as_mut());
+            if let Some(fold) = fold {
+                fold.apply(message, is_settled);
+                if !message.is_data() {
+                    posted.set_fold(fold.snapshot(&message.topic, message.cursor));
+                }
+            }
+            match message.kind {
+                Kind::Data => {}
+                Kind::Rollback { .. } => self.log.void(message),
+            }
+        }
         for (_, watcher) in &self.watchers {
             watcher.on_visible();
         }
+    }
+
+    /// Whether the topic's fold is brought forward, or need not be.
+    pub(super) fn has_fold(&self, topic: &TopicName, keep: &Keep) -> bool {
+        !keep.folds()
+            || self
+                .topics
+                .get(topic)
+                .is_some_and(|topic| topic.fold.is_some())
+    }
+
+    /// Takes over a fold that holds what lies before the tail.
+    pub(super) fn put_fold(&mut self, topic: &TopicName, mut fold: Fold) {
+        for (posted, durable) in self.log.visible_after(self.log.tail_after()) {
+            let message = posted.message();
+            if message.topic == *topic {
+                fold.apply(message, durable || message.origin.is_none());
+            }
+        }
+        let topic = self.topics.entry(topic.clone()).or_default();
+        topic.fold.get_or_insert(fold);
+    }
+
+    fn is_far_behind(&self, cursor: Cursor) -> bool {
+        cursor < self.log.tail_after() || self.log.bytes_after(cursor) > SNAPSHOT_BYTES
+    }
+
+    /// A message of this topic goes to the store.
+    pub(super) fn grow(&mut self, topic: &TopicName, bytes: usize) {
+        let grown = match self.topics.get_mut(topic) {
+            Some(topic) => &mut topic.grown,
+            None => &mut self.topics.entry(topic.clone()).or_default().grown,
+        };
+        grown.messages += 1;
+        grown.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
     }
 
     pub(super) fn is_watched(&self) -> bool {
@@ -54,16 +148,10 @@ impl State {
 }
 
 impl Channel {
-    pub(super) fn new(name: ChannelName, epoch: Epoch, head: Cursor, now: Timestamp) -> Self {
-        let state = State {
-            log: ChannelLog::new(epoch, head),
-            used_at: now,
-            watchers: Vec::new(),
-            next_watcher: 0,
-        };
+    pub(super) fn new(name: ChannelName, log: ChannelLog, now: Timestamp) -> Self {
         Self {
             name,
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(log, now)),
             written: Notify::new(),
         }
     }
@@ -80,18 +168,13 @@ impl Channel {
         self.state().log.visible()
     }
 
-    /// Where a reader that comes back with a cursor goes on.
-    ///
-    /// A crash may have taken the numbers of an earlier epoch that the reader has seen: it goes on at what is left.
+    /// Refuses a cursor that nobody can have been given.
     ///
     /// # Errors
-    /// [`ReadError::AheadOfChannel`] when nobody can have been given such a cursor.
-    pub fn resume(&self, cursor: Cursor) -> Result<Cursor, ReadError> {
-        let (visible, epoch) = {
-            let state = self.state();
-            (state.log.visible(), state.log.epoch())
-        };
-        if cursor > visible && cursor.epoch >= epoch {
+    /// [`ReadError::AheadOfChannel`].
+    pub fn check(&self, cursor: Cursor) -> Result<(), ReadError> {
+        let visible = self.visible();
+        if cursor > visible {
             let channel = self.name.to_string();
             return Err(ReadError::AheadOfChannel {
                 cursor,
@@ -99,7 +182,30 @@ impl Channel {
                 visible,
             });
         }
-        Ok(cursor.min(visible))
+        Ok(())
+    }
+
+    /// Whether a reader has to [enter anew](super::Hub::enter_anew) instead of reading on: the store was reopened since it entered in
+    /// `life`, so that it may have seen what is lost; or, where it wants a topic that has snapshots, one is cheaper than what it missed.
+    #[must_use]
+    pub fn must_enter(&self, cursor: Cursor, life: Epoch, wants_fold: bool) -> bool {
+        let state = self.state();
+        life < state.log.epoch() || (wants_fold && state.is_far_behind(cursor))
+    }
+
+    /// Whether a snapshot is cheaper than what comes after a cursor.
+    pub(super) fn is_far_behind(&self, cursor: Cursor) -> bool {
+        self.state().is_far_behind(cursor)
+    }
+
+    /// An attempt has settled: no rollback can take back what it has published up to a cursor.
+    pub(crate) fn settle(&self, origin: &stepcast_protocol::Origin, up_to: Cursor) {
+        let settled = Settled { origin, up_to };
+        for topic in self.state().topics.values_mut() {
+            if let Some(fold) = &mut topic.fold {
+                fold.settle(settled);
+            }
+        }
     }
 
     /// The last number given out, visible or not.
@@ -131,11 +237,13 @@ impl Channel {
         self.state.lock()
     }
 
-    /// Starts again after `head` in a new epoch; what was not in the store is gone.
-    pub(super) fn restart(&self, epoch: Epoch, head: Cursor) {
+    /// Starts again with what the store has; what it has not is gone.
+    pub(super) fn restart(&self, log: ChannelLog) {
         let mut state = self.state();
-        state.log = ChannelLog::new(epoch, head);
-        state.announce();
+        state.folded = log.visible();
+        state.log = log;
+        state.topics.clear();
+        state.on_visible();
         self.written.notify_waiters();
     }
 }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use stepcast_protocol::{ChannelName, Cursor, Offset, Timestamp, limits};
 use tokio::sync::OnceCell;
 
-use super::channel::Channel;
+use super::{channel::Channel, log::ChannelLog};
 use crate::store::{Batch, Store, StoreError, StoreExt, Urgency, Write};
 
 /// How long a channel that nobody uses stays in memory.
@@ -69,8 +69,14 @@ impl Directory {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
+    /// The channel, if it is in memory.
+    pub(super) fn find(&self, name: &ChannelName) -> Option<Arc<Channel>> {
+        let shard = self.shard(name).lock();
+        shard.get(name).and_then(|cell| cell.get().map(Arc::clone))
+    }
+
     /// Channels in memory, without those that are being loaded.
-    fn loaded(&self) -> Vec<Arc<Channel>> {
+    pub(super) fn loaded(&self) -> Vec<Arc<Channel>> {
         let of_shard = |shard: &Mutex<Shard>| -> Vec<_> {
             shard
                 .lock()
@@ -152,8 +158,7 @@ impl Directory {
         for (name, cell) in cells {
             // One that is being loaded may have been read before the store was reopened.
             let channel = cell.get_or_try_init(|| load(&name, store, now)).await?;
-            let head = stored_head(&name, store).await?;
-            channel.restart(store.epoch(), head);
+            channel.restart(stored_log(&name, store).await?);
         }
         Ok(())
     }
@@ -164,23 +169,17 @@ async fn load(
     store: &dyn Store,
     now: Timestamp,
 ) -> Result<Arc<Channel>, StoreError> {
-    let head = stored_head(name, store).await?;
-    Ok(Arc::new(Channel::new(
-        name.clone(),
-        store.epoch(),
-        head,
-        now,
-    )))
+    let log = stored_log(name, store).await?;
+    Ok(Arc::new(Channel::new(name.clone(), log, now)))
 }
 
-async fn stored_head(name: &ChannelName, store: &dyn Store) -> Result<Cursor, StoreError> {
-    match store.channel(name.clone()).await? {
-        Some(row) => Ok(row.head),
-        None => Ok(Cursor {
-            offset: Offset(store.offset_floor().await?),
-            ..Cursor::START
-        }),
-    }
+/// The log as the store has it.
+async fn stored_log(name: &ChannelName, store: &dyn Store) -> Result<ChannelLog, StoreError> {
+    let epoch = store.epoch();
+    Ok(match store.channel(name.clone()).await? {
+        Some(row) => ChannelLog::new(epoch, row.head),
+        None => ChannelLog::empty(epoch, Offset(store.offset_floor().await?)),
+    })
 }
 
 fn store_head(channel: &Arc<Channel>, head: Cursor, store: &dyn Store) {

@@ -6,12 +6,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use stepcast_protocol::{ChannelName, Cursor, Epoch, Message, Offset};
+use stepcast_protocol::{ChannelName, Cursor, Epoch, Kind, Message, Offset, Snapshot, frame};
 
 /// A message on its way to readers. Its wire form is made once, for all of them.
 #[derive(Debug)]
 pub struct Posted {
     message: Arc<Message>,
+    /// What the topic folds to from a rollback on.
+    fold: OnceLock<Snapshot>,
     wire: OnceLock<Bytes>,
 }
 
@@ -21,8 +23,22 @@ impl Posted {
     pub fn new(message: Arc<Message>) -> Self {
         Self {
             message,
+            fold: OnceLock::new(),
             wire: OnceLock::new(),
         }
+    }
+
+    /// Sets what the topic folds to from this rollback on; before anybody sees it.
+    pub(super) fn set_fold(&self, fold: Snapshot) {
+        // It becomes visible once.
+        drop(self.fold.set(fold));
+    }
+
+    /// What the topic folds to from this rollback on, where it folds. Only a rollback that was read from memory has it; a reader
+    /// that meets one in the store is brought forward by a snapshot.
+    #[must_use]
+    pub fn fold(&self) -> Option<&Snapshot> {
+        self.fold.get()
     }
 
     /// The message.
@@ -33,8 +49,15 @@ impl Posted {
 
     /// Its frame as JSON, encoded at the first call.
     pub fn wire(&self, channel: &ChannelName) -> &Bytes {
-        self.wire
-            .get_or_init(|| self.message.to_wire(channel).into())
+        self.wire.get_or_init(|| {
+            let wire = match self.message.kind {
+                Kind::Data => self.message.to_wire(channel),
+                Kind::Rollback { .. } => {
+                    frame::rollback_to_wire(&self.message, self.fold.get(), channel)
+                }
+            };
+            wire.into()
+        })
     }
 }
 
@@ -64,6 +87,10 @@ const ENTRY_BYTES: usize = 256;
 struct Entry {
     posted: Arc<Posted>,
     pending: bool,
+    /// Whether it waited, or waits, for its commit.
+    durable: bool,
+    /// Whether it goes to the store at all.
+    stored: bool,
     /// Whether the store may still get it. Until then the tail keeps it.
     unwritten: bool,
 }
@@ -91,13 +118,17 @@ pub(super) struct ChannelLog {
     tail: VecDeque<Entry>,
     tail_bytes: usize,
     unwritten_bytes: usize,
+    /// Up to and with this cursor, messages that are not stored may be gone.
+    live_lost: Cursor,
     /// Offsets of the entries that wait for their commit, oldest first.
     pending: VecDeque<Offset>,
 }
 
 impl ChannelLog {
-    /// A log that continues after `head`, as the store has it.
+    /// A log that continues after `head`, as the store has it. What was before counts as seen in this epoch too, so that who begins
+    /// here has a cursor of this epoch.
     pub(super) fn new(epoch: Epoch, head: Cursor) -> Self {
+        let head = Cursor::new(epoch, head.offset);
         Self {
             epoch,
             head,
@@ -106,7 +137,17 @@ impl ChannelLog {
             tail: VecDeque::new(),
             tail_bytes: 0,
             unwritten_bytes: 0,
+            live_lost: head,
             pending: VecDeque::new(),
+        }
+    }
+
+    /// A log of which the store has nothing: whoever reads it from the beginning finds all of it here.
+    pub(super) fn empty(epoch: Epoch, floor: Offset) -> Self {
+        Self {
+            tail_after: Cursor::START,
+            live_lost: Cursor::START,
+            ..Self::new(epoch, Cursor::new(epoch, floor))
         }
     }
 
@@ -135,6 +176,8 @@ impl ChannelLog {
         let entry = Entry {
             posted: Arc::new(Posted::new(message)),
             pending,
+            durable: pending,
+            stored,
             unwritten: stored,
         };
         self.tail_bytes += entry.bytes();
@@ -167,6 +210,55 @@ impl ChannelLog {
             }
         }
         self.visible() != before
+    }
+
+    /// What became visible after `after`, in order, and whether it waited for its commit.
+    pub(super) fn visible_after(
+        &self,
+        after: Cursor,
+    ) -> impl Iterator<Item = (&Arc<Posted>, bool)> {
+        let visible = self.visible();
+        let start = self.tail.partition_point(|entry| entry.cursor() <= after);
+        self.tail
+            .iter()
+            .skip(start)
+            .take_while(move |entry| entry.cursor() <= visible)
+            .map(|entry| (&entry.posted, entry.durable))
+    }
+
+    /// Removes what a rollback voids. Its numbers become holes.
+    pub(super) fn void(&mut self, record: &Message) {
+        let (tail_bytes, unwritten_bytes) = (&mut self.tail_bytes, &mut self.unwritten_bytes);
+        self.tail.retain(|entry| {
+            let is_void = record.voids(&entry.posted.message);
+            if is_void {
+                *tail_bytes -= entry.bytes();
+                if entry.unwritten {
+                    *unwritten_bytes -= entry.bytes();
+                }
+            }
+            !is_void
+        });
+    }
+
+    /// Messages later than this one are in memory.
+    pub(super) fn tail_after(&self) -> Cursor {
+        self.tail_after
+    }
+
+    /// Up to and with this cursor, messages that are not stored may be gone.
+    pub(super) fn live_lost(&self) -> Cursor {
+        self.live_lost
+    }
+
+    /// Bytes of the tail that a reader at `after` has not seen.
+    pub(super) fn bytes_after(&self, after: Cursor) -> usize {
+        let later = self
+            .tail
+            .iter()
+            .rev()
+            .take_while(|entry| entry.cursor() > after);
+        later.map(Entry::bytes).sum()
     }
 
     /// The last pair given out.
@@ -234,6 +326,9 @@ impl ChannelLog {
                 return;
             };
             self.tail_after = oldest.cursor();
+            if !oldest.stored {
+                self.live_lost = oldest.cursor();
+            }
             self.tail_bytes -= oldest.bytes();
             self.tail.pop_front();
         }

@@ -3,18 +3,33 @@
 //! Owns the channels that are in memory. Numbers every message, puts it on its channel's tail and its batch into the store's queue,
 //! both under the channel's lock, so that the order on disk is the order of the numbers. Knows no sockets and no runs: readers are
 //! cursors into [`Channel`]s, and are told by a [`Watch`] that there is more.
+//!
+//! - `log` (pure): numbers and what is visible; `fold` (pure): what a topic comes to; `channel`: both behind a lock.
+//! - `directory`: which channels are in memory; `publish`: how messages come in.
+//! - `entry`: how a reader begins, and what it has lost; `subscription`: a reader in this process; `derive`: topics made from runs.
+//! - `retention`: what has to go.
 
 mod channel;
+mod derive;
 mod directory;
+mod entry;
+mod fold;
 mod log;
 mod publish;
+mod retention;
 mod subscription;
 
 pub use self::{
     channel::{Channel, Watch, WatchGuard},
+    entry::{Entry, Notice, Position, ReadError, StoredPage, TopicFilter, Trims},
     log::{Posted, Slice},
     publish::{Draft, Outgoing, PublishError},
-    subscription::{ReadError, Subscription, TopicFilter},
+    subscription::{Item, Subscription},
+};
+pub(crate) use self::{
+    derive::{Derive, Piece},
+    publish::Accepted,
+    retention::Place,
 };
 
 use std::{
@@ -25,10 +40,11 @@ use std::{
     },
 };
 
-use stepcast_protocol::ChannelName;
+use stepcast_protocol::{ChannelName, Keep, TopicName};
 
 use self::directory::Directory;
 use crate::{
+    catalog::Catalog,
     clock::Clock,
     store::{Store, StoreError},
 };
@@ -40,7 +56,10 @@ pub struct Hub(Arc<Inner>);
 struct Inner {
     store: Arc<dyn Store>,
     clock: Clock,
+    catalog: Catalog,
     channels: Directory,
+    /// Who makes the topics of runs.
+    derive: OnceLock<Arc<dyn Derive>>,
     /// Bytes of messages that were accepted and have no fate in the store yet.
     unwritten: AtomicUsize,
     /// Set while the store refuses for want of space: publishers then wait for their commit instead of being believed at once.
@@ -52,12 +71,14 @@ struct Inner {
 impl Hub {
     /// A hub over a store. One hub owns a store's channels.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Clock, catalog: Catalog) -> Self {
         let channels = Directory::default();
         Self(Arc::new(Inner {
             store,
             clock,
+            catalog,
             channels,
+            derive: OnceLock::new(),
             unwritten: AtomicUsize::new(0),
             no_space: AtomicBool::new(false),
             on_broken: OnceLock::new(),
@@ -74,6 +95,21 @@ impl Hub {
             .channels
             .get(name, &*self.0.store, self.0.clock.now())
             .await
+    }
+
+    /// The channel, if it is in memory.
+    pub(crate) fn find(&self, name: &ChannelName) -> Option<Arc<Channel>> {
+        self.0.channels.find(name)
+    }
+
+    /// How a topic is kept.
+    pub(crate) fn keep(&self, channel: &ChannelName, topic: &TopicName) -> Keep {
+        self.0.catalog.keep(channel, topic)
+    }
+
+    /// Sets who makes the topics of runs. Only the first one set counts.
+    pub(crate) fn derive_with(&self, derive: Arc<dyn Derive>) {
+        drop(self.0.derive.set(derive));
     }
 
     /// Lets go of channels that nobody has used for a while, and of old messages in memory. Called once in a while.

@@ -4,13 +4,16 @@ use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 use parking_lot::MutexGuard;
-use stepcast_protocol::{Cursor, ErrorCode, Message, Origin, Timestamp, TopicName, limits};
+use stepcast_protocol::{
+    Cursor, ErrorCode, Keep, Kind, Message, Origin, Timestamp, TopicName, limits,
+};
+use tokio::sync::oneshot;
 
 use super::{
     Hub, Inner,
     channel::{Channel, State},
 };
-use crate::store::{Batch, CommitError, Committed, Expect, Urgency, Write};
+use crate::store::{Batch, CommitError, Committed, Expect, StoreError, Urgency, Write};
 
 /// A message without a number.
 #[derive(Debug, Clone)]
@@ -21,8 +24,40 @@ pub struct Draft {
     pub payload: Bytes,
     /// Who publishes it.
     pub origin: Option<Arc<Origin>>,
-    /// Whether it is written to the store (every topic that is not `live`).
-    pub stored: bool,
+    /// What it says.
+    pub kind: Kind,
+    /// How its topic is kept.
+    pub keep: Keep,
+}
+
+impl Draft {
+    /// A message to be published.
+    #[must_use]
+    pub fn new(topic: TopicName, keep: Keep, payload: Bytes, origin: Option<Arc<Origin>>) -> Self {
+        Self {
+            topic,
+            payload,
+            origin,
+            kind: Kind::Data,
+            keep,
+        }
+    }
+
+    /// The record that what an attempt has published after a cursor is void.
+    pub(crate) fn rollback(
+        topic: TopicName,
+        keep: Keep,
+        origin: Arc<Origin>,
+        after: Cursor,
+    ) -> Self {
+        Self {
+            topic,
+            payload: Bytes::new(),
+            origin: Some(origin),
+            kind: Kind::Rollback { after },
+            keep,
+        }
+    }
 }
 
 /// A draft and the channel it is for.
@@ -35,7 +70,7 @@ pub struct Outgoing {
 }
 
 /// Why a message was not published.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum PublishError {
     /// Too much waits to be written.
     #[error(
@@ -49,9 +84,51 @@ pub enum PublishError {
         /// The bound.
         limit: usize,
     },
+    /// A text that has become too long.
+    #[error(
+        "the text on topic `{topic}` would have {bytes} bytes, one run may say {} on it; use another topic, or `keep = \"log\"`",
+        limits::TEXT_BYTES
+    )]
+    TextTooLong {
+        /// The topic.
+        topic: TopicName,
+        /// How long it would be.
+        bytes: usize,
+    },
     /// The store refused.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What became of a message that was posted.
+pub(crate) enum Accepted {
+    /// It has its number and its way to the store.
+    Posted(Cursor),
+    /// It waits for its commit, because the disk was full a moment ago.
+    Waiting(Cursor, oneshot::Receiver<Result<Vec<Cursor>, CommitError>>),
+}
+
+impl Accepted {
+    /// Its number.
+    pub(crate) fn cursor(&self) -> Cursor {
+        match self {
+            Self::Posted(cursor) | Self::Waiting(cursor, _) => *cursor,
+        }
+    }
+
+    /// Waits until it is known to be published.
+    pub(crate) async fn published(self) -> Result<Cursor, PublishError> {
+        match self {
+            Self::Posted(cursor) => Ok(cursor),
+            Self::Waiting(cursor, fate) => {
+                fate.await.unwrap_or(Err(CommitError::Closed))?;
+                Ok(cursor)
+            }
+        }
+    }
 }
 
 impl PublishError {
@@ -60,7 +137,9 @@ impl PublishError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Overloaded { .. } => ErrorCode::Overloaded,
+            Self::TextTooLong { .. } => ErrorCode::TooLarge,
             Self::Commit(error) => error.code(),
+            Self::Store(error) => error.code(),
         }
     }
 }
@@ -69,49 +148,78 @@ impl Hub {
     /// Publishes a message that readers see at once and the store gets within [`limits::WRITE_DELAY`]. A crash may lose it.
     ///
     /// # Errors
-    /// [`PublishError::Overloaded`] when too much of the channel or of the process waits to be written (see [`Self::publish`]), and
-    /// what the store says while the disk is full.
+    /// [`PublishError::Overloaded`] when too much of the channel or of the process waits to be written (see [`Self::publish`]),
+    /// [`PublishError::TextTooLong`], and what the store says while the disk is full.
     pub async fn try_publish(
         &self,
         channel: &Arc<Channel>,
         draft: Draft,
     ) -> Result<Cursor, PublishError> {
-        if self.0.no_space.load(Ordering::Relaxed) && draft.stored {
-            return Ok(self
-                .publish_durable(
-                    Outgoing {
-                        channel: Arc::clone(channel),
-                        draft,
-                    },
-                    Batch::default(),
-                )
-                .await?);
-        }
-        self.0.has_room(channel)?;
-        Ok(Inner::post(&self.0, channel, draft))
+        self.prepare(channel, &draft.topic, &draft.keep).await?;
+        self.post(channel, draft, |_, _| {})?.published().await
     }
 
     /// The same, but waits for room instead of refusing.
     ///
     /// # Errors
-    /// What the store says while the disk is full.
+    /// [`PublishError::TextTooLong`], and what the store says while the disk is full.
     pub async fn publish(
         &self,
         channel: &Arc<Channel>,
         draft: Draft,
     ) -> Result<Cursor, PublishError> {
+        self.prepare(channel, &draft.topic, &draft.keep).await?;
+        let post = || self.post(channel, draft.clone(), |_, _| {});
+        self.when_there_is_room(channel, post)
+            .await?
+            .published()
+            .await
+    }
+
+    /// Posts as soon as not too much waits to be written.
+    pub(crate) async fn when_there_is_room<E: From<PublishError>>(
+        &self,
+        channel: &Channel,
+        mut post: impl FnMut() -> Result<Accepted, E>,
+    ) -> Result<Accepted, E> {
         loop {
             let written = channel.written.notified();
             tokio::pin!(written);
             written.as_mut().enable();
-            match self.try_publish(channel, draft.clone()).await {
+            match self.0.has_room(channel) {
+                Ok(()) => return post(),
                 // Others' bytes may be what is too much, so this looks again after a while whatever the channel says.
-                Err(PublishError::Overloaded { .. }) => {
-                    drop(tokio::time::timeout(limits::WRITE_DELAY, written).await);
-                }
-                result => return result,
+                Err(_) => drop(tokio::time::timeout(limits::WRITE_DELAY, written).await),
             }
         }
+    }
+
+    /// Gives a message its number, and its batch a place in the store's queue. `numbered` may add to the batch what depends on the
+    /// number; it is not called for what is not stored. The topic's fold must be [prepared](Self::prepare).
+    pub(crate) fn post(
+        &self,
+        channel: &Arc<Channel>,
+        draft: Draft,
+        numbered: impl FnOnce(&mut Batch, Cursor),
+    ) -> Result<Accepted, PublishError> {
+        if self.0.no_space.load(Ordering::Relaxed) && draft.keep.is_stored() {
+            let outgoing = Outgoing {
+                channel: Arc::clone(channel),
+                draft,
+            };
+            let (done, fate) = oneshot::channel();
+            let mut given = Cursor::START;
+            let numbered = |batch: &mut Batch, cursors: &[Cursor]| {
+                given = *cursors.first().expect("one message was given");
+                numbered(batch, given);
+            };
+            // Whoever publishes may have gone; the message has its fate all the same.
+            let done = |result| drop(done.send(result));
+            self.commit(Batch::default(), vec![outgoing], numbered, done);
+            return Ok(Accepted::Waiting(given, fate));
+        }
+        self.0.has_room(channel)?;
+        Inner::post(&self.0, channel, draft, numbered).map(Accepted::Posted)
     }
 
     /// Publishes a message that readers see after its commit. `batch` is committed with it.
@@ -136,7 +244,11 @@ impl Hub {
         outgoing: Outgoing,
         numbered: impl FnOnce(&mut Batch, &[Cursor]),
     ) -> Result<Cursor, CommitError> {
-        let (done, outcome) = tokio::sync::oneshot::channel();
+        let Outgoing { channel, draft } = &outgoing;
+        if let Err(error) = self.prepare(channel, &draft.topic, &draft.keep).await {
+            return Err(CommitError::Rejected(error.to_string()));
+        }
+        let (done, outcome) = oneshot::channel();
         self.commit(batch, vec![outgoing], numbered, |result| {
             drop(done.send(result))
         });
@@ -164,7 +276,8 @@ impl Hub {
         if let Some(state) = states.first() {
             batch.expect.push(Expect::EpochIs(state.log.epoch()));
         }
-        let is_publisher = batch.fence.is_none() && outgoing.iter().any(|one| one.draft.stored);
+        let is_publisher =
+            batch.fence.is_none() && outgoing.iter().any(|one| one.draft.keep.is_stored());
         let mut cursors = Vec::with_capacity(outgoing.len());
         let mut settled = Vec::with_capacity(outgoing.len());
         for Outgoing { channel, draft } in outgoing {
@@ -172,7 +285,7 @@ impl Hub {
                 .iter()
                 .position(|other| Arc::ptr_eq(other, &channel));
             let state = &mut states[index.expect("every channel is in the locking order")];
-            let stored = draft.stored;
+            let stored = draft.keep.is_stored();
             let message = number(state, draft, now);
             state.log.append(Arc::clone(&message), true, stored);
             cursors.push(message.cursor);
@@ -223,16 +336,39 @@ fn number(state: &mut State, draft: Draft, now: Timestamp) -> Arc<Message> {
         topic,
         payload,
         origin,
-        stored: _,
+        kind,
+        keep,
     } = draft;
     state.used_at = now;
+    if keep.is_stored() {
+        state.grow(&topic, payload.len());
+    }
     Arc::new(Message {
         cursor: state.log.next_cursor(),
         topic,
+        kind,
         payload,
         created_at: now,
         origin,
     })
+}
+
+/// A text is bounded by what its run has said in this life and what was loaded.
+fn check_text(state: &State, draft: &Draft) -> Result<(), PublishError> {
+    let Keep::Text { .. } = draft.keep else {
+        return Ok(());
+    };
+    let fold = state
+        .topics
+        .get(&draft.topic)
+        .and_then(|topic| topic.fold.as_ref());
+    let run = draft.origin.as_ref().map(|origin| origin.run);
+    let bytes = fold.map_or(0, |fold| fold.text_bytes(run)) + draft.payload.len();
+    if bytes > limits::TEXT_BYTES {
+        let topic = draft.topic.clone();
+        return Err(PublishError::TextTooLong { topic, bytes });
+    }
+    Ok(())
 }
 
 impl Inner {
@@ -262,10 +398,16 @@ impl Inner {
         )
     }
 
-    fn post(inner: &Arc<Self>, channel: &Arc<Channel>, draft: Draft) -> Cursor {
+    fn post(
+        inner: &Arc<Self>,
+        channel: &Arc<Channel>,
+        draft: Draft,
+        numbered: impl FnOnce(&mut Batch, Cursor),
+    ) -> Result<Cursor, PublishError> {
         let now = inner.clock.now();
-        let stored = draft.stored;
+        let stored = draft.keep.is_stored();
         let mut state = channel.state();
+        check_text(&state, &draft)?;
         let message = number(&mut state, draft, now);
         let cursor = message.cursor;
         let seen_before = state.log.visible();
@@ -275,21 +417,22 @@ impl Inner {
                 .unwritten
                 .fetch_add(message.payload.len(), Ordering::Relaxed);
             let write = Write::Message(channel.name().clone(), Arc::clone(&message));
-            let batch = Batch {
+            let mut batch = Batch {
                 expect: vec![Expect::EpochIs(state.log.epoch())],
                 writes: vec![write],
                 urgency: Urgency::Soon,
                 ..Batch::default()
             };
+            numbered(&mut batch, cursor);
             inner
                 .store
                 .submit(batch, Box::new(Self::on_written(inner, channel, message)));
         }
         if state.log.visible() != seen_before {
-            state.announce();
+            state.on_visible();
         }
         state.log.trim(limits::TAIL_BYTES_PER_CHANNEL);
-        cursor
+        Ok(cursor)
     }
 
     fn on_written(
@@ -319,7 +462,7 @@ impl Inner {
         }
         let mut state = channel.state();
         if state.log.settle(message.cursor, written) {
-            state.announce();
+            state.on_visible();
         }
         state.log.trim(limits::TAIL_BYTES_PER_CHANNEL);
         drop(state);

@@ -9,75 +9,29 @@ use std::{
 };
 
 use futures_core::Stream;
-use stepcast_protocol::{Cursor, ErrorCode, TopicName, limits};
+use stepcast_protocol::{Cursor, Epoch, Gap, Snapshot, TopicName};
 use tokio::sync::Notify;
 
 use super::{
     Hub,
     channel::{Channel, WatchGuard},
+    entry::{Entry, Notice, Position, ReadError, StoredPage, TopicFilter, Trims},
     log::{Posted, Slice},
 };
-use crate::store::{BoxFuture, MessagePage, MessageQuery, StoreError};
+use crate::store::{BoxFuture, StoreError};
 
 /// Bytes of messages a subscription takes over at a time.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Which topics of a channel somebody reads.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum TopicFilter {
-    /// All of them.
-    All,
-    /// These.
-    Only(Arc<[TopicName]>),
-}
-
-impl TopicFilter {
-    /// Whether the topic passes.
-    #[must_use]
-    pub fn allows(&self, topic: &TopicName) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(topics) => topics.contains(topic),
-        }
-    }
-
-    fn names(&self) -> Option<Arc<[TopicName]>> {
-        match self {
-            Self::All => None,
-            Self::Only(topics) => Some(Arc::clone(topics)),
-        }
-    }
-}
-
-/// Why a reader cannot go on.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ReadError {
-    /// The cursor lies in the future.
-    #[error(
-        "cursor {cursor} is ahead of channel `{channel}`, which is at {visible}; use one that the channel gave out"
-    )]
-    AheadOfChannel {
-        /// The cursor.
-        cursor: Cursor,
-        /// The channel.
-        channel: String,
-        /// How far one can see.
-        visible: Cursor,
-    },
-    /// The store cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl ReadError {
-    /// The code this error has on the wire.
-    #[must_use]
-    pub fn code(&self) -> ErrorCode {
-        match self {
-            Self::AheadOfChannel { .. } => ErrorCode::BadCursor,
-            Self::Store(error) => error.code(),
-        }
-    }
+/// What a reader gets.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// A message, or the record that some are void.
+    Posted(Arc<Posted>),
+    /// Something it would have got is gone.
+    Gap(Gap),
+    /// What a topic has come to.
+    Snapshot(Snapshot),
 }
 
 /// Reads a channel from a cursor, first what is kept, then what comes, in order and without an end.
@@ -87,8 +41,13 @@ pub struct Subscription {
     hub: Hub,
     channel: Arc<Channel>,
     topics: TopicFilter,
+    has_snapshots: bool,
     cursor: Cursor,
-    ready: VecDeque<Arc<Posted>>,
+    /// Up to and with a cursor, topics whose snapshot it has been given.
+    skip: Option<(Cursor, Arc<[TopicName]>)>,
+    trims: Trims,
+    life: Epoch,
+    ready: VecDeque<Item>,
     /// The cursor once `ready` is empty.
     next: Cursor,
     end: Option<Cursor>,
@@ -99,55 +58,42 @@ pub struct Subscription {
 
 enum Step {
     Woken,
-    Page(Result<MessagePage, StoreError>),
+    Page(Result<StoredPage, StoreError>),
+    Entered(Result<Entry, ReadError>),
 }
 
 impl Hub {
-    /// Reads a channel after a cursor; [`Cursor::START`] is its beginning.
+    /// Reads a channel.
     ///
     /// # Errors
-    /// [`ReadError::AheadOfChannel`] when nobody can have such a cursor.
-    pub fn subscribe(
+    /// [`ReadError`] when nobody can have such a cursor, the number of messages is not allowed, or the store cannot be read.
+    pub async fn subscribe(
         &self,
         channel: &Arc<Channel>,
         topics: TopicFilter,
-        after: Cursor,
+        from: Position,
     ) -> Result<Subscription, ReadError> {
         let more = Arc::new(Notify::new());
         let watch = channel.watch(Arc::<Notify>::clone(&more));
-        let after = channel.resume(after)?;
-        Ok(Subscription {
+        let entry = self.enter(channel, &topics, from).await?;
+        let mut subscription = Subscription {
+            has_snapshots: self.has_snapshots(channel, &topics),
             hub: self.clone(),
             channel: Arc::clone(channel),
             topics,
-            cursor: after,
+            cursor: entry.cursor,
+            skip: None,
+            trims: Trims::default(),
+            life: entry.life,
             ready: VecDeque::new(),
-            next: after,
+            next: entry.cursor,
             end: None,
             more,
             waiting: None,
             _watch: watch,
-        })
-    }
-
-    /// A page of kept messages after `after`, up to and with `up_to`.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the store cannot be read.
-    pub fn stored_page(
-        &self,
-        channel: &Channel,
-        topics: &TopicFilter,
-        after: Cursor,
-        up_to: Cursor,
-    ) -> BoxFuture<'static, Result<MessagePage, StoreError>> {
-        self.0.store.messages(MessageQuery {
-            channel: channel.name().clone(),
-            after,
-            up_to,
-            topics: topics.names(),
-            limit: limits::PAGE_ROWS,
-        })
+        };
+        subscription.on_entry(entry);
+        Ok(subscription)
     }
 }
 
@@ -170,22 +116,54 @@ impl Subscription {
         self.more.notify_one();
     }
 
-    fn take_ready(&mut self) -> Option<Arc<Posted>> {
-        let posted = self.ready.pop_front()?;
-        self.cursor = if self.ready.is_empty() {
-            self.next
-        } else {
-            posted.message().cursor
-        };
-        Some(posted)
+    fn take_ready(&mut self) -> Option<Item> {
+        let item = self.ready.pop_front()?;
+        if self.ready.is_empty() {
+            self.cursor = self.next;
+        } else if let Item::Posted(posted) = &item {
+            self.cursor = posted.message().cursor;
+        }
+        Some(item)
     }
 
-    fn is_past_end(&self, cursor: Cursor) -> bool {
-        self.end.is_some_and(|end| cursor > end)
+    fn is_past_end(&self, item: &Item) -> bool {
+        match item {
+            Item::Posted(posted) => self.end.is_some_and(|end| posted.message().cursor > end),
+            Item::Gap(_) | Item::Snapshot(_) => false,
+        }
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.ready.is_empty() && self.end.is_some_and(|end| self.cursor >= end)
+    }
+
+    fn wants(&self, posted: &Posted) -> bool {
+        let message = posted.message();
+        let is_skipped = self.skip.as_ref().is_some_and(|(until, topics)| {
+            message.cursor <= *until && topics.contains(&message.topic)
+        });
+        self.topics.allows(&message.topic) && !is_skipped
+    }
+
+    /// Whether topics that have snapshots are among those it reads right now.
+    fn wants_fold(&self) -> bool {
+        self.has_snapshots
+            && self
+                .skip
+                .as_ref()
+                .is_none_or(|(until, _)| self.cursor >= *until)
     }
 
     /// Takes over what the tail holds, or says what to wait for.
     fn advance(&mut self) -> Option<BoxFuture<'static, Step>> {
+        let (cursor, life) = (self.cursor, self.life);
+        if self.channel.must_enter(cursor, life, self.wants_fold()) {
+            let (hub, channel) = (self.hub.clone(), Arc::clone(&self.channel));
+            let topics = self.topics.clone();
+            return Some(Box::pin(async move {
+                Step::Entered(hub.enter_anew(&channel, &topics, cursor, life).await)
+            }));
+        }
         match self.channel.read(self.cursor, READ_BYTES) {
             Slice::UpToDate(cursor) => {
                 self.cursor = cursor;
@@ -196,42 +174,60 @@ impl Subscription {
                 }))
             }
             Slice::Tail { messages, next } => {
-                self.next = next;
-                self.ready.extend(
-                    messages
-                        .into_iter()
-                        .filter(|posted| self.topics.allows(&posted.message().topic)),
-                );
-                if self.ready.is_empty() {
-                    self.cursor = next;
-                }
+                self.take_over(messages, next);
                 None
             }
             Slice::Stored { up_to } => {
-                let page = self
-                    .hub
-                    .stored_page(&self.channel, &self.topics, self.cursor, up_to);
-                Some(Box::pin(async move { Step::Page(page.await) }))
+                let (hub, channel) = (self.hub.clone(), Arc::clone(&self.channel));
+                let (topics, cursor) = (self.topics.clone(), self.cursor);
+                Some(Box::pin(async move {
+                    Step::Page(hub.stored_page(channel, topics, cursor, up_to).await)
+                }))
             }
         }
     }
 
-    fn on_page(&mut self, page: MessagePage) {
-        let MessagePage { messages, next } = page;
-        self.next = next;
-        self.ready.extend(
-            messages
-                .into_iter()
-                .map(|message| Arc::new(Posted::new(Arc::new(message)))),
-        );
-        if self.ready.is_empty() {
-            self.cursor = self.next;
+    fn on_page(&mut self, page: StoredPage) {
+        let gaps = page.gaps(&mut self.trims);
+        self.ready.extend(gaps.into_iter().map(Item::Gap));
+        self.take_over(page.messages, page.next);
+    }
+
+    fn take_over(&mut self, messages: Vec<Arc<Posted>>, next: Cursor) {
+        for posted in messages {
+            if self.wants(&posted) {
+                self.ready.push_back(Item::Posted(posted));
+            }
         }
+        self.next = next;
+        if self.ready.is_empty() {
+            self.cursor = next;
+        }
+    }
+
+    fn on_entry(&mut self, entry: Entry) {
+        let Entry {
+            notices,
+            cursor,
+            skip,
+            trims,
+            life,
+        } = entry;
+        self.ready
+            .extend(notices.into_iter().map(|notice| match notice {
+                Notice::Gap(gap) => Item::Gap(gap),
+                Notice::Snapshot(snapshot) => Item::Snapshot(snapshot),
+            }));
+        self.cursor = cursor;
+        self.next = cursor;
+        self.skip = skip;
+        self.trims = trims;
+        self.life = life;
     }
 }
 
 impl Stream for Subscription {
-    type Item = Result<Arc<Posted>, ReadError>;
+    type Item = Result<Item, ReadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -245,19 +241,21 @@ impl Stream for Subscription {
                     Step::Woken => {}
                     Step::Page(Ok(page)) => this.on_page(page),
                     Step::Page(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                    Step::Entered(Ok(entry)) => this.on_entry(entry),
+                    Step::Entered(Err(error)) => return Poll::Ready(Some(Err(error))),
                 }
             }
             if let Some(first) = this.ready.front() {
-                if this.is_past_end(first.message().cursor) {
+                if this.is_past_end(first) {
                     return Poll::Ready(None);
                 }
                 return Poll::Ready(this.take_ready().map(Ok));
             }
-            if this.end.is_some_and(|end| this.cursor >= end) {
+            if this.is_at_end() {
                 return Poll::Ready(None);
             }
             this.waiting = this.advance();
-            if this.end.is_some_and(|end| this.cursor >= end) && this.ready.is_empty() {
+            if this.is_at_end() {
                 return Poll::Ready(None);
             }
         }

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     error::EngineError,
+    hub::Place,
     store::{Batch, RunQuery, StoreExt, Write},
 };
 
@@ -141,12 +142,20 @@ async fn expire(inner: &Inner, before: Timestamp, now: Timestamp) -> Result<bool
     Ok(!left.is_empty())
 }
 
-/// Lets the hub sweep once in a while, and asks runs that only wait to make room for others, until the engine is gone.
+/// Lets the hub sweep and let go of messages once in a while, and asks runs that only wait to make room for others, until the engine is
+/// gone.
 pub(super) async fn keep_tidy(runs: Weak<Inner>) {
+    let mut place = Place::default();
     loop {
         tokio::time::sleep(SWEEP).await;
         let Some(inner) = runs.upgrade() else { return };
         inner.hub.sweep();
+        if let Err(error) = inner.hub.trim().await {
+            tracing::warn!(%error, "topics could not be held within their bounds; trying again");
+        }
+        if let Err(error) = inner.hub.expire(&mut place).await {
+            tracing::warn!(%error, "messages that are too old could not be deleted; trying again");
+        }
         inner.lanes.fill();
         inner.ends.lock().retain(|_, waiting| {
             waiting.retain(|end| !end.is_closed());

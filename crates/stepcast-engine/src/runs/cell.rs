@@ -11,16 +11,17 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use stepcast_protocol::{Event, RunId};
+use stepcast_protocol::{Cursor, Event, RunId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    command::Command, created::CreatedRun, lanes::Place, state::RunState, transition::Refused,
-    worker::Update,
+    command::Command, created::CreatedRun, lanes::Place, published::Published, state::RunState,
+    transition::Refused, worker::Update,
 };
 use crate::{
-    hub::Outgoing,
-    store::{CommitError, Phase, StepRow, StepState, Write},
+    error::EngineError,
+    hub::{self, Channel, Draft, Hub, Outgoing},
+    store::{Batch, CommitError, Phase, StepRow, StepState, StoredRun, Write},
 };
 
 /// A command on its way, with what is committed together with it.
@@ -75,6 +76,8 @@ pub(super) struct RunCell {
     pub(super) event: Arc<Event>,
     /// The lease that holds the run now; 0 when none does. Publishers look here, without the lock.
     lease: AtomicU32,
+    /// Taken inside the state's lock, and around a channel's.
+    published: Mutex<Published>,
     state: Mutex<CellState>,
 }
 
@@ -89,6 +92,14 @@ pub(super) struct CellState {
 }
 
 impl RunCell {
+    /// The run as the store has it.
+    pub(super) fn stored(mut run: StoredRun) -> Self {
+        let (event, body) = (Arc::clone(&run.event), std::mem::take(&mut run.body));
+        let cell = Self::new(RunState::stored(run), event);
+        *cell.published.lock() = Published::new(body);
+        cell
+    }
+
     pub(super) fn new(run: RunState, event: Arc<Event>) -> Self {
         let lease = AtomicU32::new(held_lease(&run));
         let id = run.row.id;
@@ -104,8 +115,45 @@ impl RunCell {
             id,
             event,
             lease,
+            published: Mutex::default(),
             state: Mutex::new(state),
         }
+    }
+
+    pub(super) fn published(&self) -> MutexGuard<'_, Published> {
+        self.published.lock()
+    }
+
+    /// Publishes a message of the run that is not durable, if its attempt may still publish.
+    pub(super) fn publish(
+        &self,
+        hub: &Hub,
+        lease: u32,
+        channel: &Arc<Channel>,
+        draft: Draft,
+    ) -> Result<hub::Accepted, EngineError> {
+        let origin = Arc::clone(
+            draft
+                .origin
+                .as_ref()
+                .expect("what a run publishes says of which attempt it is"),
+        );
+        let mut published = self.published.lock();
+        if !self.is_held_by(lease) {
+            let run = self.id;
+            return Err(EngineError::LeaseLost { run, lease });
+        }
+        let admitted = published.admit(&origin, channel.name(), &draft)?;
+        let mark = |batch: &mut Batch, cursor: Cursor| {
+            if admitted.is_first_on_channel {
+                let (run, channel) = (origin.run, channel.name().clone());
+                batch.writes.push(Write::RunChannel(run, channel, cursor));
+            }
+        };
+        let topic = (draft.topic.clone(), draft.keep.clone());
+        let accepted = hub.post(channel, draft, mark)?;
+        published.note(&origin, channel, topic, accepted.cursor(), admitted);
+        Ok(accepted)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, CellState> {

@@ -15,6 +15,8 @@ pub struct StepKey {
     pub verb: Verb,
     /// What it does it to; see [`crate::store::StepRow::target`].
     pub target: String,
+    /// When its first attempt began, if the worker knows.
+    pub began_at: Option<Timestamp>,
 }
 
 /// A failure of user code, or of the engine on its behalf.

@@ -11,6 +11,8 @@ use super::{
     command::{Command, Effect, Work},
     created::CreatedRun,
     lanes::Place,
+    lifecycle::News,
+    published::Judged,
     state::RunState,
     transition::{self, Refused},
     worker::{LeasedRun, Update},
@@ -28,6 +30,8 @@ struct Prepared {
     next: RunState,
     effects: Vec<Effect>,
     commands: Vec<Accepted>,
+    judged: Judged,
+    news: News,
 }
 
 /// A command of the batch, with what is needed to try it again or to tell what came of it.
@@ -72,6 +76,7 @@ impl Runs {
         let mut next = state.run.clone();
         let (mut batch, mut outgoing, mut effects, mut commands) =
             (Batch::default(), Vec::new(), Vec::new(), Vec::new());
+        let (mut judged, mut news) = (Judged::default(), News::default());
         while let Some(envelope) = state.inbox.pop_front() {
             let transition = match transition::apply(&next, envelope.command.clone(), now) {
                 Ok(transition) => transition,
@@ -89,6 +94,9 @@ impl Runs {
             }
             next = transition.state;
             effects.extend(transition.effects);
+            cell.published()
+                .judge(cell.id, &transition.verdicts, &mut judged);
+            news.extend(&transition.writes);
             // Copied, as the same commands may have to be tried again.
             batch
                 .writes
@@ -113,11 +121,15 @@ impl Runs {
                 batch.expect.push(Expect::RunIsOpen(cell.id));
             }
             keep_last_run_row(&mut batch.writes, cell);
+            batch.writes.append(&mut judged.writes);
+            outgoing.append(&mut judged.rollbacks);
             state.committing = true;
             let prepared = Prepared {
                 next,
                 effects,
                 commands,
+                judged,
+                news,
             };
             (batch, outgoing, prepared)
         });
@@ -156,7 +168,14 @@ impl Runs {
             next,
             effects,
             commands,
+            judged,
+            news,
         } = prepared;
+        cell.published().on_committed(&judged);
+        for (channel, origin, up_to) in judged.standing() {
+            channel.settle(origin, up_to);
+        }
+        self.announce(news, &next);
         let mut after = Afterwards::default();
         let (mut attached, mut replies, mut started) = (Vec::new(), Vec::new(), None);
         {
@@ -265,6 +284,11 @@ impl Runs {
     fn leased(&self, cell: &Arc<RunCell>, state: &mut CellState) -> LeasedRun {
         let (updates, heard) = mpsc::unbounded_channel();
         state.updates = Some(updates);
+        let body = {
+            let mut published = cell.published();
+            published.open();
+            published.settled()
+        };
         if self.0.lanes.is_closed() {
             // The others were asked before this one came.
             state.tell(Update::GiveBack);
@@ -281,6 +305,7 @@ impl Runs {
             attempt: row.attempt,
             event: Arc::clone(&cell.event),
             steps: state.run.results(),
+            body,
             lease,
             updates: heard,
         }
@@ -320,6 +345,7 @@ impl Runs {
     /// Nothing is acknowledged and nothing is lost: the same commands are tried again when there may be space.
     fn hold_for_space(&self, cell: &Arc<RunCell>, prepared: Prepared, problem: String) {
         tracing::error!(run = %cell.id, code = "no_space", problem, "a run waits for disk space");
+        cell.published().restore(prepared.judged);
         {
             let mut state = cell.lock();
             for command in prepared.commands.into_iter().rev() {
@@ -388,6 +414,18 @@ fn step_of(work: &Work) -> Option<&super::StepKey> {
         | Work::StepAbandoned(step)
         | Work::WaitStarted { step, .. } => Some(step),
         Work::Parked { .. } | Work::Released | Work::Returned(_) | Work::Failed { .. } => None,
+    }
+}
+
+impl News {
+    fn extend(&mut self, writes: &[Write]) {
+        for write in writes {
+            match write {
+                Write::Run(_) => self.run = true,
+                Write::Step(row) => self.steps.push(row.step.clone()),
+                _ => {}
+            }
+        }
     }
 }
 

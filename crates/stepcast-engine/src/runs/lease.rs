@@ -4,8 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use stepcast_protocol::{
-    ChannelName, Cursor, ErrorCode, EventName, FunctionId, Origin, StepId, Timestamp, TopicName,
-    event::CheckedEvent,
+    ChannelName, Cursor, ErrorCode, EventName, FunctionId, StepId, Timestamp, event::CheckedEvent,
 };
 
 use super::{
@@ -17,7 +16,7 @@ use super::{
 use crate::{
     error::EngineError,
     hub::{Draft, Outgoing},
-    store::{EventWait, Outcome, Parent, Verb, Write, rows::Matching},
+    store::{EventWait, Outcome, Parent, StepRow, StepState, Verb, Write, rows::Matching},
 };
 
 /// The hold of one worker on one run. A cheap handle; every use carries the lease's number.
@@ -197,36 +196,46 @@ impl RunLease {
         );
     }
 
-    /// Publishes a message that is not durable.
+    /// An attempt of a step has begun. Nothing is committed; those who watch the run are told.
+    pub fn step_began(&self, step: &StepKey, attempt: u32) {
+        let now = self.now();
+        self.runs.announce_attempt(&StepRow {
+            run: self.cell.id,
+            step: step.id.clone(),
+            verb: step.verb,
+            target: step.target.clone(),
+            attempts: attempt,
+            state: StepState::Open {
+                next_at: now,
+                error: None,
+            },
+            began_at: step.began_at.unwrap_or(now),
+            changed_at: now,
+        });
+    }
+
+    /// Publishes a message that is not durable, of the attempt that its origin names.
     ///
     /// # Errors
-    /// `lease_lost` when the run is no longer held, and what the hub says.
+    /// `lease_lost` when the run is no longer held, `attempt_over` when the attempt is over, `too_many_body_publishes`, and what the
+    /// hub says.
     pub async fn publish(
         &self,
         channel: &ChannelName,
-        topic: TopicName,
-        payload: Bytes,
-        stored: bool,
-        origin: Arc<Origin>,
+        draft: Draft,
     ) -> Result<Cursor, EngineError> {
-        let channel = self.runs.0.hub.channel(channel).await?;
-        if !self.is_current() {
-            return Err(self.lost());
+        let hub = &self.runs.0.hub;
+        let channel = hub.channel(channel).await?;
+        hub.prepare(&channel, &draft.topic, &draft.keep).await?;
+        let post = || self.cell.publish(hub, self.number, &channel, draft.clone());
+        let accepted = hub.when_there_is_room(&channel, post).await?;
+        let published = accepted.published().await;
+        if published.is_err()
+            && let Some(origin) = &draft.origin
+        {
+            self.cell.published().forget(origin, channel.name(), &draft);
         }
-        let draft = Draft {
-            topic,
-            payload,
-            origin: Some(origin),
-            stored,
-        };
-        Ok(self.runs.0.hub.publish(&channel, draft).await?)
-    }
-
-    fn lost(&self) -> EngineError {
-        EngineError::LeaseLost {
-            run: self.cell.id,
-            lease: self.number,
-        }
+        Ok(published?)
     }
 
     /// All the function awaits is recorded: the run goes on when one of its waits ends. `seen` is the place of the last result that the
@@ -269,6 +278,7 @@ impl StepKey {
             id,
             verb,
             target: String::new(),
+            began_at: None,
         }
     }
 

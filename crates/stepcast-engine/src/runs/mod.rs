@@ -1,8 +1,9 @@
 //! Runs: what executes, what waits, and what happens next.
 //!
 //! [`transition`] decides, without I/O. `Runs` carries its decisions out: it keeps the runs that are in memory (`cell`), gives them to the
-//! worker while there is room (`lanes`), and brings them what they wait for (`timers`, `waits`, the ends of other runs). It never polls
-//! user code and never numbers a message.
+//! worker while there is room (`lanes`), and brings them what they wait for (`timers`, `waits`, the ends of other runs). `published` knows
+//! which of a run's messages may still be taken back, `lifecycle` tells those who watch where a run is. It never polls user code and
+//! never numbers a message.
 
 mod background;
 mod cell;
@@ -12,6 +13,8 @@ mod created;
 mod events;
 mod lanes;
 mod lease;
+mod lifecycle;
+mod published;
 mod recovery;
 mod retry;
 mod state;
@@ -67,6 +70,8 @@ pub struct FunctionConfig {
     pub triggers: Vec<EventName>,
     /// How many of its runs execute at once.
     pub concurrency: usize,
+    /// Whether those who watch a run see what its function returned.
+    pub exposes_result: bool,
 }
 
 impl FunctionConfig {
@@ -77,6 +82,7 @@ impl FunctionConfig {
             id,
             triggers,
             concurrency: limits::CONCURRENCY_PER_FUNCTION,
+            exposes_result: false,
         }
     }
 }
@@ -191,8 +197,7 @@ impl Runs {
             let once = Arc::clone(self.0.cells.lock().entry(id).or_default());
             let load = || async {
                 let run = self.0.store.run(id).await.map_err(Some)?.ok_or(None)?;
-                let event = Arc::clone(&run.event);
-                Ok::<_, Option<StoreError>>(Arc::new(RunCell::new(RunState::stored(run), event)))
+                Ok::<_, Option<StoreError>>(Arc::new(RunCell::stored(run)))
             };
             match once.get_or_try_init(load).await {
                 // One that was loaded across a restart is nobody's: the store has changed since.
@@ -310,8 +315,7 @@ impl Dispatch for Inner {
     fn lease(&self, run: RunId, place: Place) {
         let Some(runs) = self.handle() else { return };
         self.background.spawn(async move {
-            let envelope = Envelope { place: Some(place), ..Envelope::new(Command::Lease) };
-            if let Err(error) = runs.deliver(run, envelope).await {
+            if let Err(error) = runs.lease_anew(run, place).await {
                 tracing::error!(%run, %error, "a queued run could not be read; it waits for the next start");
             }
         });

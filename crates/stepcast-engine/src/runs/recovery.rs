@@ -2,12 +2,20 @@
 
 use std::sync::{Arc, Weak, atomic::Ordering};
 
-use stepcast_protocol::limits;
+use stepcast_protocol::{Origin, RunId, limits};
 
-use super::{Dispatch, Gate, Inner, Runs, background, command::Command, waits};
+use super::{
+    Dispatch, Gate, Inner, Runs, background,
+    cell::{Attached, Envelope},
+    command::Command,
+    lanes::Place,
+    lifecycle::Lifecycle,
+    waits,
+};
 use crate::{
     error::EngineError,
-    store::{Batch, CommitError, EventWait, Outcome, RunQuery, StoreExt, Void, Write},
+    hub::{Draft, Outgoing},
+    store::{Batch, CommitError, EventWait, Outcome, RunQuery, StoreExt, Unsettled, Void, Write},
 };
 
 impl Runs {
@@ -19,6 +27,8 @@ impl Runs {
                 runs.restart_soon();
             }
         });
+        let lifecycle = Lifecycle(Weak::clone(&self.0.myself));
+        self.0.hub.derive_with(Arc::new(lifecycle));
         self.resume().await?;
         self.0
             .background
@@ -44,6 +54,57 @@ impl Runs {
         let dispatch: Weak<dyn Dispatch> = Weak::<Inner>::clone(&self.0.myself);
         self.0.lanes.open(dispatch);
         Ok(())
+    }
+
+    /// Leases a run that waits in the queue. What an earlier execution has published without a commit behind it is void, from the same
+    /// commit on.
+    pub(super) async fn lease_anew(&self, id: RunId, place: Place) -> Result<(), EngineError> {
+        let attached = Attached {
+            outgoing: self.unsettled(id).await?,
+            ..Attached::default()
+        };
+        let envelope = Envelope {
+            attached,
+            place: Some(place),
+            ..Envelope::new(Command::Lease)
+        };
+        self.deliver(id, envelope).await
+    }
+
+    /// Records that take back what no commit stands behind. The body's messages stay when the run is about to fail, as they may say why.
+    async fn unsettled(&self, id: RunId) -> Result<Vec<Outgoing>, EngineError> {
+        let row = match self.cell(id).await? {
+            Some(cell) => cell.lock().run.row.clone(),
+            None => return Ok(Vec::new()),
+        };
+        if row.lease == 0 {
+            return Ok(Vec::new());
+        }
+        let ends = row.crashes >= limits::CRASHES_WITHOUT_PROGRESS;
+        let mut outgoing = Vec::new();
+        for unsettled in self.0.store.unsettled(id).await? {
+            let Unsettled {
+                channel,
+                topic,
+                step,
+                attempt,
+                after,
+            } = unsettled;
+            if step.is_none() && ends {
+                continue;
+            }
+            let keep = self.0.hub.keep(&channel, &topic);
+            let channel = self.0.hub.channel(&channel).await?;
+            self.0.hub.prepare(&channel, &topic, &keep).await?;
+            let origin = Arc::new(Origin {
+                run: id,
+                step,
+                attempt,
+            });
+            let draft = Draft::rollback(topic, keep, origin, after);
+            outgoing.push(Outgoing { channel, draft });
+        }
+        Ok(outgoing)
     }
 
     /// Every run that is held goes back to the queue.

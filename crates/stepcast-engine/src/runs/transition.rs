@@ -22,6 +22,23 @@ pub struct Transition {
     pub writes: Vec<Write>,
     /// What happens then.
     pub effects: Vec<Effect>,
+    /// What becomes of the messages that were published meanwhile; records of it are part of the same commit.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What becomes of messages that are not durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// An attempt of a step has succeeded: what it published stands.
+    StepStands(StepId, u32),
+    /// An attempt of a step has failed or was dropped: what it published is void.
+    StepFalls(StepId, u32),
+    /// The function executes no more: attempts that were under way are void.
+    OpenStepsFall,
+    /// What the body has published up to now stands, whatever comes: a replay finds it done.
+    BodyStands,
+    /// The body runs again from its beginning: what no commit stands behind is void.
+    BodyFalls,
 }
 
 /// Why a command changes nothing.
@@ -105,6 +122,7 @@ pub fn apply(state: &RunState, command: Command, now: Timestamp) -> Result<Trans
         state: state.clone(),
         writes: Vec::new(),
         effects: Vec::new(),
+        verdicts: Vec::new(),
         row_changed: false,
         now,
     };
@@ -126,6 +144,8 @@ pub fn apply(state: &RunState, command: Command, now: Timestamp) -> Result<Trans
                 ErrorCode::RunCancelled,
                 "the run was cancelled",
             )));
+            next.verdicts
+                .extend([Verdict::OpenStepsFall, Verdict::BodyStands]);
             next.end(Phase::Cancelled);
         }
     }
@@ -137,6 +157,7 @@ struct Next {
     state: RunState,
     writes: Vec<Write>,
     effects: Vec<Effect>,
+    verdicts: Vec<Verdict>,
     row_changed: bool,
     now: Timestamp,
 }
@@ -151,6 +172,7 @@ impl Next {
             state: self.state,
             writes: self.writes,
             effects: self.effects,
+            verdicts: self.verdicts,
         }
     }
 
@@ -184,27 +206,44 @@ impl Next {
 
     fn work(&mut self, work: Work) -> Result<(), Refused> {
         match work {
-            Work::StepEnded(key, outcome) => self.step_ended(key, outcome),
+            Work::StepEnded(key, outcome) => {
+                self.step_ended(key, outcome)?;
+                self.verdicts.push(Verdict::BodyStands);
+                Ok(())
+            }
             Work::StepFailed {
                 step,
                 failure,
                 retry,
                 chance,
-            } => self.step_failed(step, failure, retry, chance),
+            } => {
+                self.step_failed(step, failure, retry, chance)?;
+                self.verdicts.push(Verdict::BodyStands);
+                Ok(())
+            }
             Work::StepAbandoned(key) => {
                 let next_at = self.now;
                 self.open_step(key, None, next_at).map(|_| ())
             }
-            Work::WaitStarted { step, until, event } => self.start_wait(step, until, event),
+            Work::WaitStarted { step, until, event } => {
+                self.start_wait(step, until, event)?;
+                self.verdicts.push(Verdict::BodyStands);
+                Ok(())
+            }
             Work::Parked { seen, decided_at } => {
+                self.verdicts.push(Verdict::BodyStands);
                 self.park(seen, decided_at);
                 Ok(())
             }
             Work::Released => {
+                self.verdicts
+                    .extend([Verdict::OpenStepsFall, Verdict::BodyFalls]);
                 self.requeue(self.now);
                 Ok(())
             }
             Work::Returned(json) => {
+                self.verdicts
+                    .extend([Verdict::OpenStepsFall, Verdict::BodyStands]);
                 self.state.row.outcome = Some(Outcome::Ok(json));
                 self.end(Phase::Completed);
                 Ok(())
@@ -222,7 +261,12 @@ impl Next {
 
     /// The step's row as it is on record, or a new one; refuses a step that is something else now, waits, or has ended.
     fn step(&self, key: StepKey) -> Result<StepRow, Refused> {
-        let StepKey { id, verb, target } = key;
+        let StepKey {
+            id,
+            verb,
+            target,
+            began_at,
+        } = key;
         let Some(row) = self.state.steps.get(&id) else {
             if self.state.steps.len() >= limits::STEPS_PER_RUN {
                 return Err(Refused::TooManySteps { step: id });
@@ -238,6 +282,8 @@ impl Next {
                 target,
                 attempts: 0,
                 state,
+                began_at: began_at.unwrap_or(self.now),
+                changed_at: self.now,
             });
         };
         if row.verb != verb || row.target != target {
@@ -257,6 +303,10 @@ impl Next {
     }
 
     fn put_step(&mut self, row: StepRow) {
+        let row = StepRow {
+            changed_at: self.now,
+            ..row
+        };
         self.writes.push(Write::Step(Box::new(row.clone())));
         let before = self.state.steps.insert(row.step.clone(), row);
         if let Some(before) = before {
@@ -275,6 +325,11 @@ impl Next {
         let mut row = self.step(key)?;
         row.attempts += 1;
         self.check_size(&row.step, &outcome)?;
+        let (step, attempt) = (row.step.clone(), row.attempts);
+        self.verdicts.push(match &outcome {
+            Outcome::Ok(_) => Verdict::StepStands(step, attempt),
+            Outcome::Err(_) => Verdict::StepFalls(step, attempt),
+        });
         self.record(row, outcome);
         Ok(())
     }
@@ -361,6 +416,8 @@ impl Next {
         row.attempts += 1;
         row.state = StepState::Open { next_at, error };
         let opened = (row.step.clone(), row.attempts);
+        self.verdicts
+            .push(Verdict::StepFalls(row.step.clone(), row.attempts));
         self.put_step(row);
         Ok(opened)
     }
@@ -510,9 +567,14 @@ impl Next {
             retry.pause(self.state.row.attempt, chance)
         };
         self.state.row.outcome = Some(Outcome::Err(failure.error));
+        self.verdicts.push(Verdict::OpenStepsFall);
         match pause {
-            None => self.end(Phase::Failed),
+            None => {
+                self.verdicts.push(Verdict::BodyStands);
+                self.end(Phase::Failed);
+            }
             Some(pause) => {
+                self.verdicts.push(Verdict::BodyFalls);
                 self.state.row.attempt += 1;
                 self.requeue(self.now + pause);
             }

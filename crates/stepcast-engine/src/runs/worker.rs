@@ -1,13 +1,13 @@
 //! The border between the engine and whoever executes functions. A worker is handed a run with its lease; it reports through the lease and
 //! hears back through updates, in the order of commits.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use stepcast_protocol::{Event, FunctionId, RunError, RunId, StepId, Timestamp};
 use tokio::sync::mpsc;
 
 use super::lease::RunLease;
-use crate::store::{Outcome, StepRow};
+use crate::store::{BodyKey, Outcome, StepRow};
 
 /// Executes functions.
 pub trait Worker: Send + Sync + 'static {
@@ -28,6 +28,8 @@ pub struct LeasedRun {
     pub event: Arc<Event>,
     /// Its steps: ended ones first, in the order in which they ended, then the others.
     pub steps: Vec<StepRow>,
+    /// What the body has published for good, and how often: a replay does not publish it again.
+    pub body: BTreeMap<BodyKey, u32>,
     /// How the worker reports.
     pub lease: RunLease,
     /// What the worker hears. Holds at most one update per report and per recorded wait.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use stepcast_protocol::{
     ChannelName, Cursor, Epoch, ErrorCode, Event, EventId, Message, RunId, StepId, Timestamp,
+    TopicName,
 };
 
-use super::rows::{EventWait, RunRow, StepRow, Timer};
+use super::rows::{BodyKey, EventWait, RunRow, StepRow, Timer};
 
 /// One atomic change: all of its writes happen, or none.
 ///
@@ -75,8 +76,25 @@ pub enum Write {
     EventWait(Box<EventWait>),
     /// A wait that is over; absent ones are fine.
     ClearEventWait(RunId, StepId),
-    /// A message in a channel's log. Raises the channel's head.
+    /// A message in a channel's log. Raises the channel's head. A rollback removes what it voids.
     Message(ChannelName, Arc<Message>),
+    /// The first message of a run on a channel. A later one for the same two changes nothing.
+    RunChannel(RunId, ChannelName, Cursor),
+    /// What a run's body has published for good, and per channel the last of it.
+    BodySettled {
+        /// The run.
+        run: RunId,
+        /// One entry per message.
+        keys: Vec<BodyKey>,
+        /// Per channel, the last message that stands.
+        channels: Vec<(ChannelName, Cursor)>,
+    },
+    /// A topic's messages up to and with a cursor go.
+    Trim(ChannelName, TopicName, Cursor),
+    /// A run's texts on a topic become one message, at the place of the last of them. What it stands for goes.
+    FoldText(ChannelName, Arc<Message>),
+    /// A channel goes, if nothing is left in its log. Its numbers are not given again.
+    DropChannel(ChannelName),
     /// The last pair a channel gave out, also for holes and `live` messages. Never lowers the head.
     Head(ChannelName, Cursor),
     /// A publisher's idempotency key, remembered until the given time.
@@ -124,7 +142,8 @@ impl Write {
             Self::Event(event) => event.data.len(),
             Self::Run(run) => run.outcome.as_ref().map_or(0, |outcome| outcome.bytes()),
             Self::Step(step) => step.state.bytes(),
-            Self::Message(_, message) => message.payload.len(),
+            Self::Message(_, message) | Self::FoldText(_, message) => message.payload.len(),
+            Self::BodySettled { keys, channels, .. } => ROW * (keys.len() + channels.len()),
             Self::Setting(_, value) => value.len(),
             Self::EventKey(..)
             | Self::Timer(_)
@@ -132,6 +151,9 @@ impl Write {
             | Self::EventWait(_)
             | Self::ClearEventWait(..)
             | Self::Head(..)
+            | Self::RunChannel(..)
+            | Self::Trim(..)
+            | Self::DropChannel(..)
             | Self::PublishKey { .. }
             | Self::Expire { .. }
             | Self::VoidLeases(..) => 0,

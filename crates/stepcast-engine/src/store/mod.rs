@@ -14,13 +14,16 @@ pub mod sqlite;
 
 use std::{future::Future, path::PathBuf, pin::Pin};
 
-use stepcast_protocol::{ChannelName, Epoch, ErrorCode, EventId, EventName, RunId};
+use stepcast_protocol::{
+    Bounds, ChannelName, Cursor, Epoch, ErrorCode, EventId, EventName, RunId, TopicName,
+};
 
 pub use self::{
     batch::{Batch, CommitError, Committed, Expect, Fence, Refusal, Urgency, Void, Write},
     rows::{
-        ChannelRow, EventWait, MessagePage, MessageQuery, Outcome, Parent, Phase, RunQuery, RunRow,
-        StepRow, StepState, StoredEvent, StoredRun, Timer, Verb,
+        BodyKey, ChannelRow, EventWait, KeptRow, MessagePage, MessageQuery, NewestQuery, Outcome,
+        Parent, Phase, RunIs, RunQuery, RunRow, StepRow, StepState, StoredEvent, StoredRun, Timer,
+        TopicRow, Unsettled, Verb,
     },
 };
 
@@ -59,6 +62,39 @@ pub trait Store: Send + Sync + 'static {
 
     /// A page of messages in channel order.
     fn messages(&self, query: MessageQuery) -> BoxFuture<'static, Result<MessagePage, StoreError>>;
+
+    /// The cursors of the newest published messages, newest first.
+    fn newest(&self, query: NewestQuery) -> BoxFuture<'static, Result<Vec<Cursor>, StoreError>>;
+
+    /// The newest message of a topic that has to go so that the rest is within its bounds of count and bytes; nothing when all may stay.
+    fn overflow(
+        &self,
+        channel: ChannelName,
+        topic: TopicName,
+        bounds: Bounds,
+    ) -> BoxFuture<'static, Result<Option<Cursor>, StoreError>>;
+
+    /// Published messages of all channels in the order of their commits, after a place in it, at most `limit`.
+    fn kept(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<KeptRow>, StoreError>>;
+
+    /// Channels without a message, in the order of their names, after the given one, at most `limit`.
+    fn empty_channels(
+        &self,
+        after: Option<ChannelName>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<ChannelName>, StoreError>>;
+
+    /// What is kept of each topic of a channel, in the order of their names.
+    fn topics(&self, channel: ChannelName)
+    -> BoxFuture<'static, Result<Vec<TopicRow>, StoreError>>;
+
+    /// What a run has published that no commit stands behind, oldest first: of its body since the last commit that settled it, of steps
+    /// that have not ended.
+    fn unsettled(&self, run: RunId) -> BoxFuture<'static, Result<Vec<Unsettled>, StoreError>>;
 
     /// A run with its steps and its event.
     fn run(&self, id: RunId) -> BoxFuture<'static, Result<Option<StoredRun>, StoreError>>;

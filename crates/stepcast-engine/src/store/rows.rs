@@ -41,6 +41,82 @@ pub struct MessagePage {
     pub messages: Vec<Message>,
     /// Up to and with this cursor there are no others; where it is the query's `up_to`, the read is complete.
     pub next: Cursor,
+    /// The channel's trims that lie after the query's `after`, of the same moment: where there is one, messages of that topic are
+    /// missing from the page.
+    pub trimmed: Vec<(TopicName, Cursor)>,
+}
+
+/// Which of the newest messages to find.
+#[derive(Debug, Clone)]
+pub struct NewestQuery {
+    /// The channel.
+    pub channel: ChannelName,
+    /// At or before this cursor.
+    pub up_to: Cursor,
+    /// Only of these topics; all when absent.
+    pub topics: Option<Arc<[TopicName]>>,
+    /// How many, capped at [`stepcast_protocol::limits::PAGE_ROWS`].
+    pub limit: usize,
+}
+
+/// What a run's body published, as a replay recognises it: 16 bytes of a hash over channel, topic and payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BodyKey(pub [u8; 16]);
+
+/// Messages of one attempt of an open run on one topic that no commit stands behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsettled {
+    /// The channel.
+    pub channel: ChannelName,
+    /// The topic.
+    pub topic: TopicName,
+    /// The step; nothing for the body.
+    pub step: Option<StepId>,
+    /// The attempt.
+    pub attempt: u32,
+    /// They come after this cursor.
+    pub after: Cursor,
+}
+
+/// One topic of a channel as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicRow {
+    /// The topic.
+    pub topic: TopicName,
+    /// How many messages are kept.
+    pub messages: u64,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+}
+
+/// A message as the background looks at it: whether its time has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRow {
+    /// Its place in the order of commits.
+    pub place: u64,
+    /// Its channel.
+    pub channel: ChannelName,
+    /// Its topic.
+    pub topic: TopicName,
+    /// Its cursor.
+    pub cursor: Cursor,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// The run that published it, if one did.
+    pub run: Option<RunId>,
+    /// Whether that run is still open, and when it ended. A run that is not known any more ended long ago.
+    pub run_is: RunIs,
+}
+
+/// What became of the run behind a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunIs {
+    /// No run published it, or the run is not known any more.
+    Unknown,
+    /// It goes on.
+    Open,
+    /// It ended then.
+    Ended(Timestamp),
 }
 
 /// Where a run is in its life. The numbers are persisted: keep them stable.
@@ -223,6 +299,10 @@ pub struct StepRow {
     pub attempts: u32,
     /// Where it is.
     pub state: StepState,
+    /// When its first attempt began.
+    pub began_at: Timestamp,
+    /// When it came to where it is.
+    pub changed_at: Timestamp,
 }
 
 /// Where a step is.
@@ -278,6 +358,8 @@ pub struct StoredRun {
     pub steps: Vec<StepRow>,
     /// What started it.
     pub event: Arc<Event>,
+    /// What its body has published for good, and how often.
+    pub body: Vec<(BodyKey, u32)>,
 }
 
 /// Something that happens to a run at a time. Ordered by time.

@@ -9,8 +9,9 @@ use std::{future::poll_fn, pin::Pin, sync::Arc};
 
 use futures_core::Stream;
 use stepcast_engine::{
+    catalog::Catalog,
     clock::Clock,
-    hub::{Channel, Hub, Posted, Subscription, TopicFilter},
+    hub::{Channel, Hub, Item, Position, Posted, Subscription, TopicFilter},
     store::{Batch, CommitError, Store},
 };
 use stepcast_protocol::Cursor;
@@ -19,20 +20,34 @@ use tokio::task::JoinHandle;
 use super::support::{channel_name, eventually, numbered, outgoing, within};
 
 fn hub(store: Arc<dyn Store>) -> Hub {
-    Hub::new(store, Clock::system())
+    Hub::new(store, Clock::system(), Catalog::default())
 }
 
 async fn channel(hub: &Hub, name: &str) -> Arc<Channel> {
     within(hub.channel(&channel_name(name))).await.unwrap()
 }
 
-fn subscribe(hub: &Hub, channel: &Arc<Channel>, after: Cursor) -> Subscription {
-    hub.subscribe(channel, TopicFilter::All, after).unwrap()
+async fn subscribe(hub: &Hub, channel: &Arc<Channel>, after: Cursor) -> Subscription {
+    let from = if after == Cursor::START {
+        Position::Start
+    } else {
+        Position::After(after)
+    };
+    let subscribed = hub.subscribe(channel, TopicFilter::All, from);
+    within(subscribed).await.unwrap()
 }
 
-async fn next(subscription: &mut Subscription) -> Arc<Posted> {
+async fn next_item(subscription: &mut Subscription) -> Item {
     let next = poll_fn(|context| Pin::new(&mut *subscription).poll_next(context));
     within(next).await.expect("it never ends").unwrap()
+}
+
+/// The next message.
+async fn next(subscription: &mut Subscription) -> Arc<Posted> {
+    match next_item(subscription).await {
+        Item::Posted(posted) => posted,
+        other => panic!("a message was expected, not {other:?}"),
+    }
 }
 
 /// What is there for the reader at once; nothing when it has to wait.

@@ -9,7 +9,7 @@ use stepcast_engine::{
     hub::{Channel, Draft, Outgoing},
     store::sqlite::{SqliteOptions, SqliteStore},
 };
-use stepcast_protocol::{ChannelName, Cursor, Timestamp, TopicName};
+use stepcast_protocol::{ChannelName, Cursor, Keep, Timestamp, TopicName};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -77,12 +77,8 @@ pub(crate) fn channel_name(name: &str) -> ChannelName {
 }
 
 pub(crate) fn draft(payload: impl Into<bytes::Bytes>, stored: bool) -> Draft {
-    Draft {
-        topic: TopicName::parse("t").unwrap(),
-        payload: payload.into(),
-        origin: None,
-        stored,
-    }
+    let keep = if stored { Keep::Log } else { Keep::Live };
+    Draft::new(TopicName::parse("t").unwrap(), keep, payload.into(), None)
 }
 
 /// The n-th message: its payload is its number.

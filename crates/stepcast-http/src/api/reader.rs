@@ -66,7 +66,9 @@ fn start(
 ) -> Result<Cursor, Problem> {
     // A crash may have taken the numbers the token was minted at.
     let minted = grant.cursor.min(channel.visible());
-    let asked = asked.map(|cursor| channel.resume(cursor)).transpose()?;
+    if let Some(asked) = asked {
+        channel.check(asked)?;
+    }
     match asked {
         None => Ok(minted),
         Some(cursor) if cursor < minted && !grant.history => {

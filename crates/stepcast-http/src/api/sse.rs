@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{Stream, future::FutureExt, stream};
-use stepcast_engine::hub::{Posted, ReadError, Subscription, TopicFilter};
+use stepcast_engine::hub::{Item, Position, ReadError, Subscription, TopicFilter};
 use stepcast_protocol::ChannelName;
 use tokio::{
     sync::watch,
@@ -42,7 +42,7 @@ pub(super) async fn stream(
         .filter(|id| !id.is_empty());
     let asked = last_seen.as_deref().or(query.get("from"));
     let reader = Reader::open(&gateway, &parts, grant, asked).await?;
-    let events = Events::open(&gateway, reader)?;
+    let events = Events::open(&gateway, reader).await?;
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-cache"),
@@ -70,7 +70,7 @@ struct Events {
 }
 
 impl Events {
-    fn open(gateway: &Gateway, reader: Reader) -> Result<Self, ReadError> {
+    async fn open(gateway: &Gateway, reader: Reader) -> Result<Self, ReadError> {
         let Reader {
             channel,
             topics,
@@ -78,7 +78,10 @@ impl Events {
             permit,
         } = reader;
         let filter = TopicFilter::Only(topics);
-        let subscription = gateway.engine().hub().subscribe(&channel, filter, cursor)?;
+        let hub = gateway.engine().hub();
+        let subscription = hub
+            .subscribe(&channel, filter, Position::After(cursor))
+            .await?;
         let period = gateway.keepalive();
         let mut comments = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
         comments.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -114,13 +117,13 @@ impl Events {
 fn chunk(
     subscription: &mut Subscription,
     channel: &ChannelName,
-    first: Result<std::sync::Arc<Posted>, ReadError>,
+    first: Result<Item, ReadError>,
 ) -> Option<Bytes> {
     let mut text = Vec::new();
     let mut next = Some(first);
     while let Some(item) = next.take() {
         match item {
-            Ok(posted) => put_event(&mut text, &posted, channel),
+            Ok(item) => put_event(&mut text, &item, channel),
             Err(error) => {
                 // The client comes back with its last id and misses nothing.
                 tracing::warn!(%error, %channel, "a channel cannot be read; its event stream ends");
@@ -138,13 +141,31 @@ fn chunk(
     Some(text.into())
 }
 
-/// One event. A payload keeps its line breaks, and each line needs its own field.
-fn put_event(out: &mut Vec<u8>, posted: &Posted, channel: &ChannelName) {
-    out.extend_from_slice(format!("id: {}\n", posted.message().cursor).as_bytes());
-    for line in posted
-        .wire(channel)
-        .split(|byte| matches!(byte, b'\n' | b'\r'))
-    {
+/// One event. Messages have no name, so that `onmessage` gets them; everything else is named by its kind. Only what the stream has
+/// passed has an id. A payload keeps its line breaks, and each line needs its own field.
+fn put_event(out: &mut Vec<u8>, item: &Item, channel: &ChannelName) {
+    match item {
+        Item::Posted(posted) => {
+            let message = posted.message();
+            if !message.is_data() {
+                out.extend_from_slice(b"event: rollback\n");
+            }
+            out.extend_from_slice(format!("id: {}\n", message.cursor).as_bytes());
+            put_data(out, posted.wire(channel));
+        }
+        Item::Gap(gap) => {
+            out.extend_from_slice(b"event: gap\n");
+            put_data(out, &gap.to_wire(channel));
+        }
+        Item::Snapshot(snapshot) => {
+            out.extend_from_slice(b"event: snapshot\n");
+            put_data(out, &snapshot.to_wire(channel));
+        }
+    }
+}
+
+fn put_data(out: &mut Vec<u8>, frame: &[u8]) {
+    for line in frame.split(|byte| matches!(byte, b'\n' | b'\r')) {
         out.extend_from_slice(b"data: ");
         out.extend_from_slice(line);
         out.push(b'\n');

@@ -108,6 +108,7 @@ mod tests {
                 Posted::new(Arc::new(Message {
                     cursor: at(offset),
                     topic: TopicName::parse("t").unwrap(),
+                    kind: stepcast_protocol::Kind::Data,
                     payload: Bytes::from(format!("{offset}")),
                     created_at: Timestamp::from_millis(0),
                     origin: None,

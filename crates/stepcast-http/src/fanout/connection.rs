@@ -137,11 +137,13 @@ impl Subscription {
 
     /// Whether this message still has to be sent.
     pub(super) fn wants(&self, message: &Message) -> bool {
-        self.partial
-            .iter()
-            .find(|partial| message.cursor <= partial.until)
-            .map_or(&self.topics, |partial| &partial.topics)
-            .contains(&message.topic)
+        message.is_data()
+            && self
+                .partial
+                .iter()
+                .find(|partial| message.cursor <= partial.until)
+                .map_or(&self.topics, |partial| &partial.topics)
+                .contains(&message.topic)
     }
 
     /// Adds topics that are to be read from `start` on, wherever the others are.

@@ -2,10 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use stepcast_engine::{
-    hub::{Posted, Slice, TopicFilter},
-    store::MessagePage,
-};
+use stepcast_engine::hub::{Posted, Slice, StoredPage, TopicFilter};
 use stepcast_protocol::Cursor;
 
 use super::{
@@ -56,12 +53,13 @@ impl Shard {
     /// The shard itself came too late for the tail: reads the store once for all who are where the feed is.
     fn fetch(self: &Rc<Self>, feed: &Rc<Feed>, up_to: Cursor) {
         feed.is_fetching.set(true);
-        let page = self
-            .hub
-            .stored_page(&feed.channel, &TopicFilter::All, feed.cursor.get(), up_to);
         let (shard, feed) = (Rc::clone(self), Rc::clone(feed));
         tokio::task::spawn_local(async move {
-            let page = page.await;
+            let (channel, from) = (Arc::clone(&feed.channel), feed.cursor.get());
+            let page = shard
+                .hub
+                .stored_page(channel, TopicFilter::All, from, up_to)
+                .await;
             feed.is_fetching.set(false);
             match page {
                 Ok(page) => {
@@ -97,10 +95,9 @@ impl Shard {
             if group.members.borrow().is_empty() {
                 continue;
             }
-            let wanted = messages
-                .iter()
-                .map(|posted| &**posted)
-                .filter(|posted| group.topics.contains(&posted.message().topic));
+            let wanted = messages.iter().map(|posted| &**posted).filter(|posted| {
+                posted.message().is_data() && group.topics.contains(&posted.message().topic)
+            });
             let batch = Batch::encode(feed.channel.name(), wanted, from, next);
             if !batch.is_empty() {
                 let turn = group.turn.get();
@@ -161,13 +158,11 @@ fn is_due(connection: &Connection, feed: u64, group: &Rc<Group>, seat: (u32, usi
     )
 }
 
-impl From<MessagePage> for Fetched {
-    fn from(page: MessagePage) -> Self {
-        let MessagePage { messages, next } = page;
-        let post = |message| Arc::new(Posted::new(Arc::new(message)));
+impl From<StoredPage> for Fetched {
+    fn from(page: StoredPage) -> Self {
         Self {
-            messages: messages.into_iter().map(post).collect(),
-            next,
+            messages: page.messages,
+            next: page.next,
         }
     }
 }

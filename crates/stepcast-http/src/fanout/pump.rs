@@ -3,11 +3,11 @@
 //! A pump exists only as long as that lasts. It holds one connection and reads the channels' logs at that connection's pace: what it
 //! could not send stays in the log, and only the end of the one frame that was begun is kept.
 
-use std::{io, rc::Rc};
+use std::{io, rc::Rc, sync::Arc};
 
 use stepcast_engine::{
-    hub::{Posted, Slice, TopicFilter},
-    store::{BoxFuture, MessagePage, StoreError},
+    hub::{Posted, Slice, StoredPage, TopicFilter},
+    store::{BoxFuture, StoreError},
 };
 use stepcast_protocol::Cursor;
 use tokio::time::{Instant, timeout_at};
@@ -40,7 +40,7 @@ enum Step {
 struct Page {
     feed: u64,
     from: Cursor,
-    messages: BoxFuture<'static, Result<MessagePage, StoreError>>,
+    messages: BoxFuture<'static, Result<StoredPage, StoreError>>,
 }
 
 impl Shard {
@@ -147,7 +147,9 @@ impl Shard {
             }
             Slice::Stored { up_to } => {
                 let topics = TopicFilter::Only(Topics::clone(&subscription.topics));
-                let messages = self.hub.stored_page(&feed.channel, &topics, cursor, up_to);
+                let (hub, channel) = (self.hub.clone(), Arc::clone(&feed.channel));
+                let messages =
+                    Box::pin(async move { hub.stored_page(channel, topics, cursor, up_to).await });
                 Ok(Step::Fetch(Page {
                     feed: feed.id,
                     from: cursor,

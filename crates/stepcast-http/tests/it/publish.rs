@@ -52,6 +52,7 @@ async fn each_refusal_has_its_status() {
         topics: vec![TopicSpec {
             name: TopicName::parse("t").unwrap(),
             keep: Keep::Log,
+            retention: stepcast_protocol::Retention::default(),
             schema: Some(schema),
         }],
     };

@@ -122,6 +122,7 @@ impl Topic {
         TopicSpec {
             name: TopicName::parse(self.name).expect("the derive checks topics' names"),
             keep: self.keep.to_protocol(),
+            retention: protocol::Retention::default(),
             schema: schemas.map(|schemas| schemas.of_variant(self.variant, self.omits_none)),
         }
     }

@@ -21,7 +21,7 @@ pub use self::{
     publish::Publish,
     run::Run,
     send::{Send, Sent},
-    subscribe::{Message, Messages, Position, Subscription, Update},
+    subscribe::{Gap, Message, Messages, Position, Rollback, Snapshot, Subscription, Update},
     token::MintToken,
 };
 use crate::{

@@ -72,6 +72,9 @@ impl Claim {
         match attempt {
             Some(attempt) => {
                 self.executing = true;
+                let lease = &self.execution.lease;
+                self.key.began_at.get_or_insert_with(|| lease.now());
+                lease.step_began(&self.key, attempt);
                 attempt
             }
             None => std::future::pending().await,

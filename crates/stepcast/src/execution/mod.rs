@@ -10,6 +10,7 @@ mod table;
 mod watchdog;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc,
@@ -22,8 +23,9 @@ use parking_lot::Mutex;
 use stepcast_engine::{
     hub::Hub,
     runs::{LeasedRun, Retry, RunLease},
+    store::BodyKey,
 };
-use stepcast_protocol::{Origin, RunId, StepId};
+use stepcast_protocol::{ChannelName, Origin, RunId, StepId};
 
 use self::table::Table;
 pub(crate) use self::{
@@ -32,7 +34,10 @@ pub(crate) use self::{
     scope::{AttemptScope, in_attempt},
     watchdog::Watchdog,
 };
-use crate::{channels::Channels, error::Error};
+use crate::{
+    channels::{Channels, Encoded},
+    error::Error,
+};
 
 /// What a function's settings are for its steps.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +55,8 @@ pub(crate) struct Execution {
     pub(crate) channels: Channels,
     pub(crate) defaults: StepDefaults,
     table: Mutex<Table>,
+    /// What the body has published for good in earlier executions and has not come to in this one.
+    settled: Mutex<BTreeMap<BodyKey, u32>>,
     /// Set before the function is dropped: its steps then report nothing any more.
     closed: AtomicBool,
     body: Arc<Origin>,
@@ -70,6 +77,7 @@ impl Execution {
             channels,
             defaults,
             table: Mutex::new(Table::new(&run.steps)),
+            settled: Mutex::new(run.body.clone()),
             closed: AtomicBool::new(false),
             body: Arc::new(Origin {
                 run: run.id,
@@ -111,6 +119,23 @@ impl Execution {
             step: Some(step.clone()),
             attempt,
         })
+    }
+
+    /// Whether an earlier execution of the body has published this message for good. Each of them is found once.
+    pub(crate) fn take_settled(&self, channel: &ChannelName, message: &Encoded) -> bool {
+        let mut settled = self.settled.lock();
+        if settled.is_empty() {
+            return false;
+        }
+        let key = BodyKey::of(channel, &message.topic, &message.payload);
+        let Some(count) = settled.get_mut(&key) else {
+            return false;
+        };
+        *count -= 1;
+        if *count == 0 {
+            settled.remove(&key);
+        }
+        true
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -40,12 +40,7 @@ impl Step {
                     let attempt = claim.begin().await;
                     let origin = execution.step_origin(&claim.key().id, attempt);
                     let (topic, payload) = (encoded.topic.clone(), encoded.payload.clone());
-                    let draft = Draft {
-                        topic,
-                        payload,
-                        origin: Some(origin),
-                        stored: encoded.stored,
-                    };
+                    let draft = Draft::new(topic, encoded.keep.clone(), payload, Some(origin));
                     claim.report(|execution, key| {
                         execution
                             .lease

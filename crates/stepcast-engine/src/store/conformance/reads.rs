@@ -58,6 +58,7 @@ pub(super) async fn every_write_reads_back(place: Box<dyn Place>) {
         row: row.clone(),
         steps,
         event: Arc::clone(&event),
+        body: Vec::new(),
     };
     assert_eq!(store.run(run_id(1)).await.unwrap(), Some(stored));
     assert_eq!(store.run_row(run_id(1)).await.unwrap(), Some(row));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use stepcast_protocol::{
-    ChannelName, Cursor, Epoch, Event, EventId, EventName, FunctionId, Message, Offset, Origin,
-    RunError, RunId, StepId, Timestamp, TopicName,
+    ChannelName, Cursor, Epoch, Event, EventId, EventName, FunctionId, Kind, Message, Offset,
+    Origin, RunError, RunId, StepId, Timestamp, TopicName,
 };
 
 use crate::store::{Phase, RunRow, StepRow, StepState, Verb, Write, rows::Outcome};
@@ -85,6 +85,7 @@ pub fn message(cursor: Cursor, topic_name: &str) -> Arc<Message> {
     Arc::new(Message {
         cursor,
         topic: topic(topic_name),
+        kind: Kind::Data,
         payload: Bytes::from(format!(r#"{{"at":"{cursor}", "x":1.50}}"#)),
         created_at: at(5),
         origin: Some(Arc::new(Origin {
@@ -131,6 +132,8 @@ pub fn step(n: u64, name: &str, state: StepState) -> StepRow {
         target: String::new(),
         attempts: 1,
         state,
+        began_at: at(40),
+        changed_at: at(45),
     }
 }
 

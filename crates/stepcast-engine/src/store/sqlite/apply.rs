@@ -1,13 +1,14 @@
 //! How each write reaches its table.
 
 use rusqlite::{Connection, params};
-use stepcast_protocol::{ChannelName, Cursor, Event, Message, RunId, StepId, Timestamp};
+use stepcast_protocol::{Cursor, Event, RunId, StepId, Timestamp};
 
 use super::{
+    apply_log,
     channels::Channels,
     encode::{int, json, millis, outcome, text},
     queries::{EXPIRED, youngest_expired},
-    schema::{KIND_MESSAGE, STEP_DONE, STEP_OPEN, STEP_WAITING},
+    schema::{STEP_DONE, STEP_OPEN, STEP_WAITING},
 };
 use crate::store::{EventWait, Phase, RunRow, StepRow, StepState, Timer, Write, batch::Void};
 
@@ -26,7 +27,22 @@ pub(super) fn apply(
         Write::ClearTimer(timer) => clear_timer(conn, timer),
         Write::EventWait(wait) => put_event_wait(conn, wait),
         Write::ClearEventWait(run, step) => clear_event_wait(conn, *run, step),
-        Write::Message(channel, message) => insert_message(conn, channels, channel, message),
+        Write::Message(channel, message) => {
+            apply_log::insert_message(conn, channels, channel, message)
+        }
+        Write::RunChannel(run, channel, first) => {
+            apply_log::put_run_channel(conn, channels, *run, channel, *first)
+        }
+        Write::BodySettled {
+            run,
+            keys,
+            channels: settled,
+        } => apply_log::settle_body(conn, channels, *run, keys, settled),
+        Write::Trim(channel, topic, up_to) => {
+            apply_log::trim(conn, channels, channel, topic, *up_to)
+        }
+        Write::FoldText(channel, message) => apply_log::fold_text(conn, channels, channel, message),
+        Write::DropChannel(channel) => apply_log::drop_channel(conn, channels, channel),
         Write::Head(channel, head) => {
             let number = channels.number(conn, channel)?;
             channels.raise(number, *head);
@@ -134,9 +150,9 @@ fn put_step(conn: &Connection, row: &StepRow) -> rusqlite::Result<()> {
         }
     };
     conn.prepare_cached(
-        "INSERT INTO steps (run, step, verb, target, attempts, state, at, seq, result, error) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET verb = ?3, target = ?4, \
-         attempts = ?5, state = ?6, at = ?7, seq = ?8, result = ?9, error = ?10",
+        "INSERT INTO steps (run, step, verb, target, attempts, state, at, seq, result, error, began_at, changed_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO UPDATE SET verb = ?3, target = ?4, \
+         attempts = ?5, state = ?6, at = ?7, seq = ?8, result = ?9, error = ?10, began_at = ?11, changed_at = ?12",
     )?
     .execute(params![
         row.run.to_bytes(),
@@ -149,6 +165,8 @@ fn put_step(conn: &Connection, row: &StepRow) -> rusqlite::Result<()> {
         seq,
         result,
         error,
+        row.began_at.as_millis(),
+        row.changed_at.as_millis(),
     ])?;
     Ok(())
 }
@@ -198,41 +216,6 @@ fn clear_event_wait(conn: &Connection, run: RunId, step: &StepId) -> rusqlite::R
     Ok(())
 }
 
-fn insert_message(
-    conn: &Connection,
-    channels: &mut Channels,
-    channel: &ChannelName,
-    message: &Message,
-) -> rusqlite::Result<()> {
-    let Message {
-        cursor,
-        topic,
-        payload,
-        created_at,
-        origin,
-    } = message;
-    let number = channels.number(conn, channel)?;
-    channels.raise(number, *cursor);
-    let origin = origin.as_deref();
-    conn.prepare_cached(
-        "INSERT INTO messages (channel, epoch, offset, kind, topic, payload, created_at, run, step, attempt) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?
-    .execute(params![
-        number,
-        int(cursor.epoch.0),
-        int(cursor.offset.0),
-        KIND_MESSAGE,
-        topic.as_str(),
-        text(payload),
-        created_at.as_millis(),
-        origin.map(|origin| origin.run.to_bytes()),
-        origin.and_then(|origin| origin.step.as_deref()),
-        origin.map(|origin| origin.attempt),
-    ])?;
-    Ok(())
-}
-
 fn put_publish_key(
     conn: &Connection,
     channel: i64,
@@ -271,6 +254,8 @@ fn expire(
     let runs = format!("SELECT id FROM runs WHERE {EXPIRED} ORDER BY id LIMIT ?3");
     for sql in [
         format!("DELETE FROM steps WHERE run IN ({runs})"),
+        format!("DELETE FROM run_channels WHERE run IN ({runs})"),
+        format!("DELETE FROM body_messages WHERE run IN ({runs})"),
         format!("DELETE FROM runs WHERE id IN ({runs})"),
     ] {
         conn.prepare_cached(&sql)?

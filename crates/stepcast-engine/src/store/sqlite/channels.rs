@@ -82,6 +82,11 @@ impl Channels {
         Ok(())
     }
 
+    /// The channel has no row any more.
+    pub(super) fn forget_name(&mut self, name: &ChannelName) {
+        self.numbers.remove(name);
+    }
+
     /// The transaction was rolled back.
     pub(super) fn forget(&mut self) {
         self.numbers.clear();

@@ -6,11 +6,12 @@ use rusqlite::{
     types::{Type, ValueRef},
 };
 use stepcast_protocol::{
-    ChannelName, EventId, EventName, FunctionId, RunError, RunId, StepId, Timestamp, TopicName,
+    ChannelName, Cursor, EventId, EventName, FunctionId, RunError, RunId, StepId, Timestamp,
+    TopicName,
 };
 
 use super::error::backend;
-use crate::store::{Phase, StoreError, Verb, rows::Matching};
+use crate::store::{BodyKey, Phase, StoreError, Verb, rows::Matching};
 
 /// What one column can hold.
 pub(super) trait Cell: Sized {
@@ -154,6 +155,24 @@ macro_rules! ids {
 }
 
 ids!(RunId, EventId);
+
+impl Cell for BodyKey {
+    fn read(value: ValueRef<'_>) -> Result<Self, String> {
+        let bytes = value.as_blob().map_err(|_| unexpected(value, "16 bytes"))?;
+        let key = bytes
+            .try_into()
+            .map_err(|_| format!("found {} bytes, expected 16", bytes.len()))?;
+        Ok(Self(key))
+    }
+}
+
+impl Cell for Cursor {
+    fn read(value: ValueRef<'_>) -> Result<Self, String> {
+        str(value)?
+            .parse()
+            .map_err(|error: stepcast_protocol::cursor::BadCursor| error.to_string())
+    }
+}
 
 impl Cell for String {
     fn read(value: ValueRef<'_>) -> Result<Self, String> {

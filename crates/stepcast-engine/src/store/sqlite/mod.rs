@@ -5,10 +5,11 @@
 //!
 //! - [`options`](SqliteOptions): what can be chosen; `file`, `owner`, `path`, `os`: how a file is opened, and by whom.
 //! - `schema`: tables and persisted numbers; `encode` and `decode`: columns and values.
-//! - `queue`, `writer`, `group`: from many batches to one fsync; `conditions` and `apply`: one batch.
-//! - `readers` and `queries`: what can be asked meanwhile; `backup`: a copy of everything.
+//! - `queue`, `writer`, `group`: from many batches to one fsync; `conditions`, `apply` and `apply_log`: one batch.
+//! - `readers`, `queries` and `query_log`: what can be asked meanwhile; `backup`: a copy of everything.
 
 mod apply;
+mod apply_log;
 mod backup;
 mod channels;
 mod conditions;
@@ -23,6 +24,7 @@ mod os;
 mod owner;
 mod path;
 mod queries;
+mod query_log;
 mod queue;
 mod readers;
 mod schema;
@@ -40,7 +42,9 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use stepcast_protocol::{ChannelName, Epoch, EventId, EventName, RunId, StepId};
+use stepcast_protocol::{
+    Bounds, ChannelName, Cursor, Epoch, EventId, EventName, RunId, StepId, TopicName,
+};
 use tokio::sync::oneshot;
 
 #[doc(hidden)]
@@ -58,8 +62,9 @@ pub use self::{
     stats::SqliteStats,
 };
 use super::{
-    Batch, BoxFuture, ChannelRow, EventWait, MessagePage, MessageQuery, OnCommit, RunQuery, RunRow,
-    Store, StoreError, StoredEvent, StoredRun, Timer,
+    Batch, BoxFuture, ChannelRow, EventWait, KeptRow, MessagePage, MessageQuery, NewestQuery,
+    OnCommit, RunQuery, RunRow, Store, StoreError, StoredEvent, StoredRun, Timer, TopicRow,
+    Unsettled,
 };
 use crate::clock::Clock;
 
@@ -169,7 +174,47 @@ impl Store for SqliteStore {
     }
 
     fn messages(&self, query: MessageQuery) -> BoxFuture<'static, Result<MessagePage, StoreError>> {
-        self.ask(move |conn| queries::messages(conn, &query))
+        self.ask(move |conn| query_log::messages(conn, &query))
+    }
+
+    fn newest(&self, query: NewestQuery) -> BoxFuture<'static, Result<Vec<Cursor>, StoreError>> {
+        self.ask(move |conn| query_log::newest(conn, &query))
+    }
+
+    fn overflow(
+        &self,
+        channel: ChannelName,
+        topic: TopicName,
+        bounds: Bounds,
+    ) -> BoxFuture<'static, Result<Option<Cursor>, StoreError>> {
+        self.ask(move |conn| query_log::overflow(conn, &channel, &topic, bounds))
+    }
+
+    fn kept(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<KeptRow>, StoreError>> {
+        self.ask(move |conn| query_log::kept(conn, after, limit))
+    }
+
+    fn empty_channels(
+        &self,
+        after: Option<ChannelName>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<ChannelName>, StoreError>> {
+        self.ask(move |conn| query_log::empty_channels(conn, after.as_ref(), limit))
+    }
+
+    fn topics(
+        &self,
+        channel: ChannelName,
+    ) -> BoxFuture<'static, Result<Vec<TopicRow>, StoreError>> {
+        self.ask(move |conn| query_log::topics(conn, &channel))
+    }
+
+    fn unsettled(&self, run: RunId) -> BoxFuture<'static, Result<Vec<Unsettled>, StoreError>> {
+        self.ask(move |conn| query_log::unsettled(conn, run))
     }
 
     fn run(&self, id: RunId) -> BoxFuture<'static, Result<Option<StoredRun>, StoreError>> {

@@ -4,19 +4,18 @@ use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, params};
 use stepcast_protocol::{
-    ChannelName, Cursor, Epoch, Event, EventId, EventName, Message, Offset, Origin, RunId, StepId,
-    Timestamp, limits,
+    ChannelName, Cursor, Epoch, Event, EventId, EventName, Offset, RunId, StepId, Timestamp, limits,
 };
 
 use super::{
     decode::Cells,
-    encode::{int, json, rows},
+    encode::{int, rows},
     error::backend,
-    schema::{KIND_MESSAGE, OFFSET_FLOOR, STEP_DONE, STEP_OPEN, STEP_WAITING},
+    schema::{OFFSET_FLOOR, STEP_DONE, STEP_OPEN, STEP_WAITING},
 };
 use crate::store::{
-    ChannelRow, EventWait, MessagePage, MessageQuery, Outcome, Parent, RunQuery, RunRow, StepRow,
-    StepState, StoreError, StoredEvent, StoredRun, Timer,
+    ChannelRow, EventWait, Outcome, Parent, RunQuery, RunRow, StepRow, StepState, StoreError,
+    StoredEvent, StoredRun, Timer,
 };
 
 type Answer<T> = Result<T, StoreError>;
@@ -65,87 +64,6 @@ pub(super) fn closed_cleanly(conn: &Connection, epoch: Epoch) -> Answer<Option<b
     )
 }
 
-pub(super) fn messages(conn: &Connection, query: &MessageQuery) -> Answer<MessagePage> {
-    let MessageQuery {
-        channel,
-        after,
-        up_to,
-        topics,
-        limit,
-    } = query;
-    let all = "SELECT epoch, offset, kind, topic, payload, created_at, run, step, attempt FROM messages \
-               WHERE channel = (SELECT id FROM channels WHERE name = ?1) \
-               AND (epoch, offset) > (?2, ?3) AND (epoch, offset) <= (?4, ?5) ORDER BY epoch, offset LIMIT ?6";
-    let some = "SELECT epoch, offset, kind, topic, payload, created_at, run, step, attempt FROM messages \
-                WHERE channel = (SELECT id FROM channels WHERE name = ?1) \
-                AND (epoch, offset) > (?2, ?3) AND (epoch, offset) <= (?4, ?5) \
-                AND topic IN (SELECT value FROM json_each(?7)) ORDER BY epoch, offset LIMIT ?6";
-    let (channel, limit_rows) = (channel.as_str(), (*limit).min(limits::PAGE_ROWS));
-    let limit = capped(*limit);
-    let (epoch, offset) = (int(after.epoch.0), int(after.offset.0));
-    let (last_epoch, last_offset) = (int(up_to.epoch.0), int(up_to.offset.0));
-    let fail = |error| backend("reading the database", error);
-    let mut statement = prepare(conn, if topics.is_some() { some } else { all })?;
-    let first_six = params![channel, epoch, offset, last_epoch, last_offset, limit];
-    let mut rows = match topics {
-        None => statement.query(first_six).map_err(fail)?,
-        Some(topics) => {
-            let topics = json(topics);
-            let all_seven = params![
-                channel,
-                epoch,
-                offset,
-                last_epoch,
-                last_offset,
-                limit,
-                topics
-            ];
-            statement.query(all_seven).map_err(fail)?
-        }
-    };
-    let (mut messages, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = rows.next().map_err(fail)? {
-        let message = message(row)?;
-        bytes += message.payload.len();
-        let cursor = message.cursor;
-        messages.push(message);
-        if bytes > limits::PAGE_BYTES || messages.len() == limit_rows {
-            return Ok(MessagePage {
-                messages,
-                next: cursor,
-            });
-        }
-    }
-    Ok(MessagePage {
-        messages,
-        next: *up_to,
-    })
-}
-
-fn message(row: &Row<'_>) -> Answer<Message> {
-    let cells = Cells::new(row, "message", 2);
-    if cells.get::<u8>(2)? != KIND_MESSAGE {
-        return Err(cells.wrong(2, "this version does not know such records"));
-    }
-    let run: Option<RunId> = cells.get(6)?;
-    let origin = run.map(|run| origin(cells, run)).transpose()?;
-    Ok(Message {
-        cursor: cursor(cells, 0)?,
-        topic: cells.get(3)?,
-        payload: cells.get(4)?,
-        created_at: cells.get(5)?,
-        origin,
-    })
-}
-
-fn origin(cells: Cells<'_>, run: RunId) -> Answer<Arc<Origin>> {
-    Ok(Arc::new(Origin {
-        run,
-        step: cells.get(7)?,
-        attempt: cells.get(8)?,
-    }))
-}
-
 const RUN: &str = "SELECT id, function, event, phase, lease, attempt, crashes, due_at, created_at, started_at, ended_at, \
                    result, error, parent_run, parent_step FROM runs";
 
@@ -158,9 +76,19 @@ pub(super) fn run(conn: &Connection, id: RunId) -> Answer<Option<StoredRun>> {
     };
     let steps = page(
         &snapshot,
-        "SELECT run, step, verb, target, attempts, state, at, seq, result, error FROM steps WHERE run = ?1 ORDER BY step",
+        "SELECT run, step, verb, target, attempts, state, at, seq, result, error, began_at, changed_at FROM steps \
+         WHERE run = ?1 ORDER BY step",
         [id.to_bytes()],
         step,
+    )?;
+    let body = page(
+        &snapshot,
+        "SELECT hash, count FROM body_messages WHERE run = ?1 ORDER BY hash",
+        [id.to_bytes()],
+        |row| {
+            let cells = Cells::new(row, "body message", 1);
+            Ok((cells.get(0)?, cells.get(1)?))
+        },
     )?;
     let event = event(&snapshot, row.event)?
         .ok_or_else(|| {
@@ -170,7 +98,12 @@ pub(super) fn run(conn: &Connection, id: RunId) -> Answer<Option<StoredRun>> {
             )
         })?
         .event;
-    Ok(Some(StoredRun { row, steps, event }))
+    Ok(Some(StoredRun {
+        row,
+        steps,
+        event,
+        body,
+    }))
 }
 
 pub(super) fn run_row(conn: &Connection, id: RunId) -> Answer<Option<RunRow>> {
@@ -295,6 +228,8 @@ fn step(row: &Row<'_>) -> Answer<StepRow> {
         target: cells.get(3)?,
         attempts: cells.get(4)?,
         state: step_state(cells)?,
+        began_at: cells.get(10)?,
+        changed_at: cells.get(11)?,
     })
 }
 
@@ -424,18 +359,18 @@ pub(super) fn setting(conn: &Connection, key: &str) -> Answer<Option<Vec<u8>>> {
     )
 }
 
-fn cursor(cells: Cells<'_>, column: usize) -> Answer<Cursor> {
+pub(super) fn cursor(cells: Cells<'_>, column: usize) -> Answer<Cursor> {
     Ok(Cursor::new(
         Epoch(cells.get(column)?),
         Offset(cells.get(column + 1)?),
     ))
 }
 
-fn capped(limit: usize) -> i64 {
+pub(super) fn capped(limit: usize) -> i64 {
     rows(limit.min(limits::PAGE_ROWS))
 }
 
-fn one<T>(
+pub(super) fn one<T>(
     conn: &Connection,
     sql: &str,
     params: impl Params,
@@ -448,7 +383,7 @@ fn one<T>(
         .transpose()
 }
 
-fn page<T>(
+pub(super) fn page<T>(
     conn: &Connection,
     sql: &str,
     params: impl Params,
@@ -464,7 +399,7 @@ fn page<T>(
     Ok(page)
 }
 
-fn prepare<'a>(conn: &'a Connection, sql: &str) -> Answer<CachedStatement<'a>> {
+pub(super) fn prepare<'a>(conn: &'a Connection, sql: &str) -> Answer<CachedStatement<'a>> {
     conn.prepare_cached(sql)
         .map_err(|error| backend("reading the database", error))
 }

@@ -18,6 +18,8 @@ pub(super) const STEP_DONE: u8 = 2;
 
 /// A published message. Further kinds of records in a channel's log get numbers of their own.
 pub(super) const KIND_MESSAGE: u8 = 0;
+/// A rollback: some of an attempt's messages are void, and are gone from the table.
+pub(super) const KIND_ROLLBACK: u8 = 1;
 
 /// The key in `meta` under which the offsets of channels without a row begin.
 pub(super) const OFFSET_FLOOR: &str = "offset_floor";

@@ -78,6 +78,11 @@ fn brings_work(batch: &Batch) -> bool {
             | Write::EventWait(_)
             | Write::ClearEventWait(..)
             | Write::Head(..)
+            | Write::RunChannel(..)
+            | Write::BodySettled { .. }
+            | Write::Trim(..)
+            | Write::FoldText(..)
+            | Write::DropChannel(..)
             | Write::PublishKey { .. }
             | Write::Expire { .. }
             | Write::Setting(..) => {}

@@ -42,7 +42,7 @@ async fn a_channel_takes_so_much_that_is_not_written_and_others_go_on() {
     });
     store.open_gate();
     within(waits).await.unwrap().unwrap();
-    let mut reader = subscribe(&hub, &full, Cursor::START);
+    let mut reader = subscribe(&hub, &full, Cursor::START).await;
     for _ in 0..accepted {
         next(&mut reader).await;
     }
@@ -56,7 +56,7 @@ async fn a_live_topic_waits_for_no_disk() {
     let hub = hub(Arc::<GatedStore>::clone(&store));
     let channel = channel(&hub, "c").await;
     store.close_gate();
-    let mut reader = subscribe(&hub, &channel, Cursor::START);
+    let mut reader = subscribe(&hub, &channel, Cursor::START).await;
     for n in 0..1_000 {
         hub.try_publish(&channel, draft(n.to_string(), false))
             .await
@@ -95,7 +95,7 @@ async fn without_space_publishers_are_told_and_what_fits_goes_on() {
     let small = hub.try_publish(&channel, numbered(2)).await.unwrap();
     assert_eq!(channel.visible(), small);
 
-    let mut reader = subscribe(&hub, &channel, Cursor::START);
+    let mut reader = subscribe(&hub, &channel, Cursor::START).await;
     for _ in 0..kept {
         assert!(next(&mut reader).await.message().payload.len() > LARGE);
     }

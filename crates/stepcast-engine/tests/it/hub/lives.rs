@@ -64,11 +64,12 @@ async fn a_message_that_died_in_the_queue_never_shares_its_number_with_one_that_
         "{next} after {lost}"
     );
     // A reader that had seen the lost one goes on, one from the future does not.
-    let mut reader = subscribe(&hub, &channel, lost);
+    let mut reader = subscribe(&hub, &channel, lost).await;
     assert_eq!(read(&mut reader, 1).await, [2]);
     let ahead = Cursor::new(next.epoch, stepcast_protocol::Offset(offset(next) + 1));
     let refused = hub
-        .subscribe(&channel, TopicFilter::All, ahead)
+        .subscribe(&channel, TopicFilter::All, Position::After(ahead))
+        .await
         .unwrap_err();
     assert!(
         matches!(refused, ReadError::AheadOfChannel { .. }),
@@ -99,7 +100,7 @@ async fn the_head_of_live_topics_survives_a_clean_end() {
     assert_eq!(store.closed_cleanly(head.epoch).await.unwrap(), Some(true));
     let hub = hub(store);
     let live = channel(&hub, "live").await;
-    assert_eq!(live.visible(), head);
+    assert_eq!(live.visible().offset, head.offset);
     let next = hub.try_publish(&live, draft("1", false)).await.unwrap();
     assert_eq!(offset(next), 4);
 }
@@ -108,7 +109,7 @@ async fn the_head_of_live_topics_survives_a_clean_end() {
 async fn a_channel_that_left_memory_goes_on_where_it_was() {
     let database = Database::new();
     let clock = still_clock();
-    let hub = Hub::new(database.open().await, clock.clone());
+    let hub = Hub::new(database.open().await, clock.clone(), Catalog::default());
     for (name, stored) in [("log", true), ("live", false)] {
         let before = channel(&hub, name).await;
         for n in 1..=3 {
@@ -128,7 +129,7 @@ async fn a_channel_that_left_memory_goes_on_where_it_was() {
         let next = hub.try_publish(&after, numbered(4)).await.unwrap();
         assert_eq!((next.epoch, offset(next)), (head.epoch, 4));
         let kept = if stored { vec![1, 2, 3, 4] } else { vec![4] };
-        let mut reader = subscribe(&hub, &after, Cursor::START);
+        let mut reader = subscribe(&hub, &after, Cursor::START).await;
         assert_eq!(read(&mut reader, kept.len()).await, kept, "{name}");
         drop((after, reader));
         clock.advance(Duration::from_secs(60));
@@ -141,9 +142,13 @@ async fn a_channel_stays_while_it_is_watched_or_waits_to_be_written() {
     let database = Database::new();
     let clock = still_clock();
     let store = GatedStore::new(database.open().await);
-    let hub = Hub::new(Arc::<GatedStore>::clone(&store), clock.clone());
+    let hub = Hub::new(
+        Arc::<GatedStore>::clone(&store),
+        clock.clone(),
+        Catalog::default(),
+    );
     let busy = channel(&hub, "busy").await;
-    let watched = subscribe(&hub, &channel(&hub, "watched").await, Cursor::START);
+    let watched = subscribe(&hub, &channel(&hub, "watched").await, Cursor::START).await;
     store.close_gate();
     hub.try_publish(&busy, numbered(1)).await.unwrap();
     drop(busy);
@@ -162,7 +167,7 @@ async fn looking_at_a_channel_writes_nothing() {
     let store = database.open().await;
     let hub = hub(Arc::<SqliteStore>::clone(&store));
     let quiet = channel(&hub, "quiet").await;
-    nothing_yet(&mut subscribe(&hub, &quiet, Cursor::START)).await;
+    nothing_yet(&mut subscribe(&hub, &quiet, Cursor::START).await).await;
     hub.store_heads().await;
     assert_eq!(store.channel(quiet.name().clone()).await.unwrap(), None);
 }
@@ -187,7 +192,7 @@ async fn numbers_from_before_a_reopening_do_not_reach_the_store_after_it() {
         .unwrap();
     assert_eq!(cursor.epoch, sqlite.epoch());
     assert_eq!(
-        read(&mut subscribe(&hub, &channel, Cursor::START), 1).await,
+        read(&mut subscribe(&hub, &channel, Cursor::START).await, 1).await,
         [2]
     );
 }

@@ -44,12 +44,12 @@ async fn readers_from_the_start_cross_into_the_tail_without_gap_or_double() {
     for eighth in 0..8 {
         let published = eighth * MESSAGES / 8;
         eventually(async || (offset(channel.head()) >= published).then_some(())).await;
-        let reader = subscribe(&hub, &channel, Cursor::START);
+        let reader = subscribe(&hub, &channel, Cursor::START).await;
         readers.push(tokio::spawn(read_all(reader, 1)));
     }
     within(publisher).await.unwrap();
     readers.push(tokio::spawn(read_all(
-        subscribe(&hub, &channel, Cursor::START),
+        subscribe(&hub, &channel, Cursor::START).await,
         1,
     )));
     for reader in readers {
@@ -65,7 +65,7 @@ async fn a_reader_that_comes_back_again_and_again_misses_nothing() {
     let publisher = publish_all(&hub, &channel);
     let (mut cursor, mut seen) = (Cursor::START, 0);
     while seen < MESSAGES {
-        let mut reader = subscribe(&hub, &channel, cursor);
+        let mut reader = subscribe(&hub, &channel, cursor).await;
         for _ in 0..(MESSAGES - seen).min(97) {
             let posted = next(&mut reader).await;
             let text = String::from_utf8(posted.message().payload.to_vec()).unwrap();
@@ -81,7 +81,7 @@ async fn a_reader_that_comes_back_again_and_again_misses_nothing() {
 async fn a_filter_passes_over_what_it_does_not_name_in_the_store_and_in_the_tail() {
     let database = Database::new();
     let clock = still_clock();
-    let hub = Hub::new(database.open().await, clock.clone());
+    let hub = Hub::new(database.open().await, clock.clone(), Catalog::default());
     let topics = ["a", "b"].map(|name| TopicName::parse(name).unwrap());
     let publish = async |numbers: std::ops::Range<u64>| {
         let channel = channel(&hub, "c").await;
@@ -102,7 +102,10 @@ async fn a_filter_passes_over_what_it_does_not_name_in_the_store_and_in_the_tail
     publish(31..61).await;
     let channel = channel(&hub, "c").await;
     let filter = TopicFilter::Only(topics[1..].into());
-    let mut reader = hub.subscribe(&channel, filter, Cursor::START).unwrap();
+    let mut reader = hub
+        .subscribe(&channel, filter, Position::Start)
+        .await
+        .unwrap();
     assert_eq!(read(&mut reader, 6).await, [10, 20, 30, 40, 50, 60]);
     nothing_yet(&mut reader).await;
     assert_eq!(reader.cursor(), channel.visible());
@@ -113,7 +116,7 @@ async fn a_stream_with_an_end_ends_there() {
     let database = Database::new();
     let hub = hub(database.open().await);
     let channel = channel(&hub, "c").await;
-    let mut reader = subscribe(&hub, &channel, Cursor::START);
+    let mut reader = subscribe(&hub, &channel, Cursor::START).await;
     let mut cursors = Vec::new();
     for n in 1..=3 {
         cursors.push(hub.try_publish(&channel, numbered(n)).await.unwrap());

@@ -19,7 +19,7 @@ async fn what_is_published_behind_a_commit_waits_for_it() {
     let database = Database::new();
     let (hub, store) = gated(&database).await;
     let channel = channel(&hub, "c").await;
-    let mut reader = subscribe(&hub, &channel, Cursor::START);
+    let mut reader = subscribe(&hub, &channel, Cursor::START).await;
     hub.try_publish(&channel, numbered(1)).await.unwrap();
     assert_eq!(read(&mut reader, 1).await, [1]);
 
@@ -30,7 +30,7 @@ async fn what_is_published_behind_a_commit_waits_for_it() {
     nothing_yet(&mut reader).await;
     assert!(offset(channel.visible()) < 2);
     assert_eq!(
-        read(&mut subscribe(&hub, &channel, Cursor::START), 1).await,
+        read(&mut subscribe(&hub, &channel, Cursor::START).await, 1).await,
         [1]
     );
 
@@ -48,7 +48,7 @@ async fn a_commit_that_overtakes_another_is_not_seen_before_it() {
     store.close_gate();
     let first = durable(&hub, &channel, 1).await;
     let second = durable(&hub, &channel, 2).await;
-    let mut reader = subscribe(&hub, &channel, Cursor::START);
+    let mut reader = subscribe(&hub, &channel, Cursor::START).await;
     store.commit_nth(1).await;
     within(second).await.unwrap().unwrap();
     nothing_yet(&mut reader).await;
@@ -67,7 +67,7 @@ async fn a_failed_message_leaves_a_hole_and_those_behind_it_are_seen() {
     let failed = durable(&hub, &channel, 1).await;
     let kept = durable(&hub, &channel, 2).await;
     hub.try_publish(&channel, numbered(3)).await.unwrap();
-    let mut reader = subscribe(&hub, &channel, Cursor::START);
+    let mut reader = subscribe(&hub, &channel, Cursor::START).await;
     store.fail_nth(0);
     within(failed).await.unwrap().unwrap_err();
     store.open_gate();
@@ -86,9 +86,10 @@ async fn messages_of_one_commit_are_seen_on_every_channel_or_on_none() {
     let database = Database::new();
     let (hub, store) = gated(&database).await;
     let channels = [channel(&hub, "a").await, channel(&hub, "b").await];
-    let mut readers = channels
-        .each_ref()
-        .map(|channel| subscribe(&hub, channel, Cursor::START));
+    let mut readers = Vec::new();
+    for channel in &channels {
+        readers.push(subscribe(&hub, channel, Cursor::START).await);
+    }
     store.close_gate();
     let to_both = channels
         .iter()
@@ -116,7 +117,7 @@ async fn numbers_are_given_once_and_seen_in_order_whoever_publishes() {
     let database = Database::new();
     let hub = hub(database.open().await);
     let channel = channel(&hub, "c").await;
-    let mut reader = subscribe(&hub, &channel, Cursor::START);
+    let mut reader = subscribe(&hub, &channel, Cursor::START).await;
     let publishers = (0..6).map(|publisher| {
         let (hub, channel) = (hub.clone(), Arc::clone(&channel));
         tokio::spawn(async move {

@@ -10,10 +10,13 @@ use std::{
 };
 
 use stepcast_engine::store::{
-    Batch, BoxFuture, ChannelRow, CommitError, EventWait, MessagePage, MessageQuery, OnCommit,
-    RunQuery, RunRow, Store, StoreError, StoredEvent, StoredRun, Timer,
+    Batch, BoxFuture, ChannelRow, CommitError, EventWait, KeptRow, MessagePage, MessageQuery,
+    NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoredEvent, StoredRun, Timer,
+    TopicRow, Unsettled,
 };
-use stepcast_protocol::{ChannelName, Epoch, EventId, EventName, RunId, StepId};
+use stepcast_protocol::{
+    Bounds, ChannelName, Cursor, Epoch, EventId, EventName, RunId, StepId, TopicName,
+};
 
 pub(crate) struct GatedStore {
     inner: Arc<dyn Store>,
@@ -105,6 +108,35 @@ impl Store for GatedStore {
 
     fn messages(&self, query: MessageQuery) -> Answer<MessagePage> {
         self.inner.messages(query)
+    }
+
+    fn newest(&self, query: NewestQuery) -> Answer<Vec<Cursor>> {
+        self.inner.newest(query)
+    }
+
+    fn overflow(
+        &self,
+        channel: ChannelName,
+        topic: TopicName,
+        bounds: Bounds,
+    ) -> Answer<Option<Cursor>> {
+        self.inner.overflow(channel, topic, bounds)
+    }
+
+    fn kept(&self, after: u64, limit: usize) -> Answer<Vec<KeptRow>> {
+        self.inner.kept(after, limit)
+    }
+
+    fn empty_channels(&self, after: Option<ChannelName>, limit: usize) -> Answer<Vec<ChannelName>> {
+        self.inner.empty_channels(after, limit)
+    }
+
+    fn topics(&self, channel: ChannelName) -> Answer<Vec<TopicRow>> {
+        self.inner.topics(channel)
+    }
+
+    fn unsettled(&self, run: RunId) -> Answer<Vec<Unsettled>> {
+        self.inner.unsettled(run)
     }
 
     fn run(&self, id: RunId) -> Answer<Option<StoredRun>> {

@@ -86,6 +86,7 @@ impl World {
             state,
             writes,
             effects,
+            verdicts: _,
         } = match apply(&self.state, command, self.now) {
             Ok(transition) => transition,
             Err(refused) => {
@@ -266,6 +267,7 @@ impl World {
             row: self.disk.row.clone(),
             steps: self.disk.steps.values().cloned().collect(),
             event: Arc::new(event),
+            body: Vec::new(),
         })
     }
 }

@@ -68,16 +68,18 @@ CREATE INDEX runs_by_parent ON runs (parent_run, parent_step) WHERE parent_run I
 
 -- `at` is the time of the next try while open, and the end of the wait while waiting.
 CREATE TABLE steps (
-    run      BLOB NOT NULL,
-    step     TEXT NOT NULL,
-    verb     INTEGER NOT NULL,
-    target   TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    state    INTEGER NOT NULL,
-    at       INTEGER,
-    seq      INTEGER,
-    result   TEXT,
-    error    TEXT,
+    run        BLOB NOT NULL,
+    step       TEXT NOT NULL,
+    verb       INTEGER NOT NULL,
+    target     TEXT NOT NULL,
+    attempts   INTEGER NOT NULL,
+    state      INTEGER NOT NULL,
+    at         INTEGER,
+    seq        INTEGER,
+    result     TEXT,
+    error      TEXT,
+    began_at   INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
     PRIMARY KEY (run, step)
 ) STRICT, WITHOUT ROWID;
 
@@ -108,7 +110,7 @@ CREATE TABLE channels (
 ) STRICT;
 
 -- Rows lie in the order of their commits and an index leads to them by channel: with many channels at once that dirties a
--- third of the pages that rows clustered by channel would.
+-- third of the pages that rows clustered by channel would. The payload of a rollback is the cursor after which it voids.
 CREATE TABLE messages (
     channel    INTEGER NOT NULL,
     epoch      INTEGER NOT NULL,
@@ -142,12 +144,14 @@ CREATE TABLE publish_keys (
 
 CREATE INDEX publish_keys_by_end ON publish_keys (until);
 
--- The first message of a run on a channel, from where a rollback has to look.
+-- The first message of a run on a channel, from where a rollback has to look, and the last one of its body that stands for good.
 CREATE TABLE run_channels (
-    run          BLOB NOT NULL,
-    channel      INTEGER NOT NULL,
-    first_epoch  INTEGER NOT NULL,
-    first_offset INTEGER NOT NULL,
+    run            BLOB NOT NULL,
+    channel        INTEGER NOT NULL,
+    first_epoch    INTEGER NOT NULL,
+    first_offset   INTEGER NOT NULL,
+    settled_epoch  INTEGER NOT NULL,
+    settled_offset INTEGER NOT NULL,
     PRIMARY KEY (run, channel)
 ) STRICT, WITHOUT ROWID;
 

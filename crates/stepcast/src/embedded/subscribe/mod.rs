@@ -1,5 +1,8 @@
 //! Reading a channel in this process.
 
+mod messages;
+mod update;
+
 use std::{
     fmt,
     future::{Future, poll_fn},
@@ -13,8 +16,14 @@ use stepcast_engine::{
     Engine,
     hub::{self, TopicFilter},
 };
-use stepcast_protocol::{ChannelName, Cursor, RunId, RunView, StepId, Timestamp, TopicName};
+use stepcast_protocol::{ChannelName, RunView};
 
+pub use stepcast_engine::hub::Position;
+
+pub use self::{
+    messages::Messages,
+    update::{Gap, Message, Rollback, Snapshot, Update},
+};
 use super::{
     Run,
     token::{all, chosen},
@@ -24,47 +33,6 @@ use crate::{
     channels::Channels,
     error::Error,
 };
-
-/// Where a reader begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Position {
-    /// At the first message that is kept.
-    #[default]
-    Start,
-    /// At what comes next.
-    Now,
-    /// After this message.
-    After(Cursor),
-}
-
-/// One message of a channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message<C> {
-    /// Topic and payload.
-    pub data: C,
-    /// The topic's name.
-    pub topic: TopicName,
-    /// Its place in the channel.
-    pub cursor: Cursor,
-    /// When it was accepted.
-    pub created_at: Timestamp,
-    /// The run that published it, if one did.
-    pub run: Option<RunId>,
-    /// The step that published it; nothing for a function's body.
-    pub step: Option<StepId>,
-    /// Which attempt published it, from 1.
-    pub attempt: Option<u32>,
-}
-
-/// What a reader is told.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Update<C> {
-    /// A message.
-    Message(Message<C>),
-    /// The run it was to follow has ended; all its messages came before. The last update.
-    Run(Box<RunView>),
-}
 
 /// A reader of one channel: a `Stream` of `Result<Update<C>, Error>`.
 ///
@@ -138,7 +106,7 @@ impl<C: Channel> Subscription<C> {
     /// Only the messages: a `Stream` of `Result<Message<C>, Error>`.
     #[must_use]
     pub fn messages(self) -> Messages<C> {
-        Messages(self)
+        Messages::new(self)
     }
 
     /// The next update; nothing at the end.
@@ -163,12 +131,8 @@ impl<C: Channel> Subscription<C> {
                 .channel(&name)
                 .await
                 .map_err(|error| Error::coded(error.code(), error))?;
-            let after = match position {
-                Position::Start => Cursor::START,
-                Position::Now => channel.visible(),
-                Position::After(cursor) => cursor,
-            };
-            hub.subscribe(&channel, topics, after)
+            hub.subscribe(&channel, topics, position)
+                .await
                 .map_err(|error| Error::coded(error.code(), error))
         }))
     }
@@ -177,22 +141,6 @@ impl<C: Channel> Subscription<C> {
         let run = self.until.take()?;
         Some(Box::pin(async move { run.end().await }))
     }
-}
-
-fn decode<C: Channel>(posted: &hub::Posted) -> Result<Message<C>, Error> {
-    let message = posted.message();
-    let data = C::decode(&message.topic, &message.payload)
-        .map_err(|error| Error::coded(error.code(), error))?;
-    let origin = message.origin.as_deref();
-    Ok(Message {
-        data,
-        topic: message.topic.clone(),
-        cursor: message.cursor,
-        created_at: message.created_at,
-        run: origin.map(|origin| origin.run),
-        step: origin.and_then(|origin| origin.step.clone()),
-        attempt: origin.map(|origin| origin.attempt),
-    })
 }
 
 impl<C: Channel> Stream for Subscription<C> {
@@ -253,9 +201,7 @@ impl<C: Channel> Stream for Subscription<C> {
                     }
                     return match Pin::new(&mut **reader).poll_next(context) {
                         Poll::Pending => Poll::Pending,
-                        Poll::Ready(Some(Ok(posted))) => {
-                            Poll::Ready(Some(decode(&posted).map(Update::Message)))
-                        }
+                        Poll::Ready(Some(Ok(item))) => Poll::Ready(Some(Update::decode(item))),
                         Poll::Ready(Some(Err(error))) => {
                             let error = Error::coded(error.code(), error);
                             this.state = State::Done;
@@ -279,37 +225,5 @@ impl<C> fmt::Debug for Subscription<C> {
         f.debug_struct("Subscription")
             .field("channel", &self.channel)
             .finish_non_exhaustive()
-    }
-}
-
-/// The messages of a [`Subscription`]: a `Stream` of `Result<Message<C>, Error>`.
-#[derive(Debug)]
-pub struct Messages<C>(Subscription<C>);
-
-impl<C: Channel> Messages<C> {
-    /// The next message; nothing at the end.
-    ///
-    /// # Errors
-    /// Those of [`Subscription::try_next`].
-    pub async fn try_next(&mut self) -> Result<Option<Message<C>>, Error> {
-        poll_fn(|context| Pin::new(&mut *self).poll_next(context))
-            .await
-            .transpose()
-    }
-}
-
-impl<C: Channel> Stream for Messages<C> {
-    type Item = Result<Message<C>, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            return match Pin::new(&mut self.0).poll_next(context) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(None) => Poll::Ready(None),
-                Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
-                Poll::Ready(Some(Ok(Update::Message(message)))) => Poll::Ready(Some(Ok(message))),
-                Poll::Ready(Some(Ok(Update::Run(_)))) => continue,
-            };
-        }
     }
 }

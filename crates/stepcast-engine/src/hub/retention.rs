@@ -1,0 +1,230 @@
+//! What has to go, in small pieces, in the background: what is over a topic's bounds, what is too old, texts of runs that have ended,
+//! and channels of which nothing is left.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use stepcast_protocol::{ChannelName, Cursor, Keep, Offset, RunId, Timestamp, TopicName, limits};
+
+use super::{Hub, channel::Channel, channel::Grown, fold};
+use crate::store::{Batch, CommitError, KeptRow, MessageQuery, RunIs, StoreError, StoreExt, Write};
+
+/// A topic's bounds are looked at when it has grown by one of so many parts of them.
+const PARTS: u64 = 8;
+/// Messages that are too many on a `latest` topic before they go.
+const LATEST_SLACK: u64 = 32;
+
+/// How far the background has come in looking at what is old.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Place {
+    message: u64,
+    channel: Option<ChannelName>,
+}
+
+/// Why something could not be let go of.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RetentionError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl Hub {
+    /// Lets go of what is over the bounds of topics that have grown since the last time.
+    pub(crate) async fn trim(&self) -> Result<(), RetentionError> {
+        for channel in self.0.channels.loaded() {
+            for (topic, keep) in self.grown(&channel) {
+                let Some(up_to) = self.over(&channel, &topic, &keep).await? else {
+                    continue;
+                };
+                let trim = Write::Trim(channel.name().clone(), topic, up_to);
+                self.0.store.commit(Batch::of(vec![trim])).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Topics that may be over their bounds; they count as looked at.
+    fn grown(&self, channel: &Channel) -> Vec<(TopicName, Keep)> {
+        let catalog = &self.0.catalog;
+        let mut state = channel.state();
+        let mut grown = Vec::new();
+        for (name, topic) in &mut state.topics {
+            if topic.grown.messages == 0 {
+                continue;
+            }
+            let keep = catalog.keep(channel.name(), name);
+            let bounds = catalog.bounds(channel.name(), name);
+            let Grown { messages, bytes } = topic.grown;
+            let is_due = match keep {
+                Keep::Log => messages > bounds.messages / PARTS || bytes > bounds.bytes / PARTS,
+                Keep::Latest => messages >= LATEST_SLACK,
+                Keep::Live | Keep::Text { .. } => false,
+            };
+            if is_due {
+                topic.grown = Grown::default();
+                grown.push((name.clone(), keep));
+            }
+        }
+        grown
+    }
+
+    /// Up to where a topic's messages have to go.
+    async fn over(
+        &self,
+        channel: &Channel,
+        topic: &TopicName,
+        keep: &Keep,
+    ) -> Result<Option<Cursor>, StoreError> {
+        match keep {
+            Keep::Live | Keep::Text { .. } => Ok(None),
+            Keep::Log => {
+                let bounds = self.0.catalog.bounds(channel.name(), topic);
+                let (channel, topic) = (channel.name().clone(), topic.clone());
+                self.0.store.overflow(channel, topic, bounds).await
+            }
+            Keep::Latest => {
+                let state = channel.state();
+                let fold = state
+                    .topics
+                    .get(topic)
+                    .and_then(|topic| topic.fold.as_ref());
+                Ok(fold.and_then(fold::Fold::needs).map(before))
+            }
+        }
+    }
+
+    /// Looks at some of what is kept: lets go of what is too old, joins the texts of runs that ended a while ago, and forgets empty
+    /// channels. `place` goes round and round.
+    pub(crate) async fn expire(&self, place: &mut Place) -> Result<(), RetentionError> {
+        let rows = self.0.store.kept(place.message, limits::PAGE_ROWS).await?;
+        let is_last = rows.len() < limits::PAGE_ROWS;
+        place.message = match rows.last() {
+            Some(last) if !is_last => last.place,
+            Some(_) | None => 0,
+        };
+        let now = self.0.clock.now();
+        let mut writes = self.expired(&rows, now);
+        writes.extend(self.folded(&rows, now).await?);
+        for write in writes {
+            self.0.store.commit(Batch::of(vec![write])).await?;
+        }
+        self.drop_empty(place).await
+    }
+
+    /// Per topic, the oldest messages in a row whose time has come.
+    fn expired(&self, rows: &[KeptRow], now: Timestamp) -> Vec<Write> {
+        let mut by_topic: BTreeMap<_, (Option<Cursor>, bool)> = BTreeMap::new();
+        for row in rows {
+            let (up_to, is_stopped) = by_topic.entry((&row.channel, &row.topic)).or_default();
+            if *is_stopped {
+                continue;
+            }
+            let age = self.0.catalog.bounds(&row.channel, &row.topic).age;
+            if ended(row).is_some_and(|ended| ended + age <= now) {
+                *up_to = Some(up_to.map_or(row.cursor, |cursor| cursor.max(row.cursor)));
+            } else {
+                *is_stopped = true;
+            }
+        }
+        let trims = by_topic
+            .into_iter()
+            .filter_map(|((channel, topic), (up_to, _))| {
+                up_to.map(|up_to| Write::Trim(channel.clone(), topic.clone(), up_to))
+            });
+        trims.collect()
+    }
+
+    async fn folded(&self, rows: &[KeptRow], now: Timestamp) -> Result<Vec<Write>, StoreError> {
+        let mut texts: BTreeMap<(&ChannelName, &TopicName, RunId), usize> = BTreeMap::new();
+        for row in rows {
+            let is_due =
+                matches!(row.run_is, RunIs::Ended(at) if at + limits::TEXT_FOLD_AFTER <= now);
+            if let Some(run) = row.run.filter(|_| is_due) {
+                *texts.entry((&row.channel, &row.topic, run)).or_default() += 1;
+            }
+        }
+        let mut writes = Vec::new();
+        for ((channel, topic, run), messages) in texts {
+            let Keep::Text { field } = self.0.catalog.keep(channel, topic) else {
+                continue;
+            };
+            if messages < 2 {
+                continue;
+            }
+            let said = self.said(channel, topic, run).await?;
+            if let Some(joined) = fold::join_texts(&said, &field) {
+                writes.push(Write::FoldText(channel.clone(), Arc::new(joined)));
+            }
+        }
+        Ok(writes)
+    }
+
+    /// Everything a run has said on a `text` topic, which is bounded.
+    async fn said(
+        &self,
+        channel: &ChannelName,
+        topic: &TopicName,
+        run: RunId,
+    ) -> Result<Vec<stepcast_protocol::Message>, StoreError> {
+        let (mut said, mut after) = (Vec::new(), Cursor::START);
+        let end = Cursor::new(self.0.store.epoch(), Offset(u64::MAX));
+        loop {
+            let query = MessageQuery {
+                channel: channel.clone(),
+                after,
+                up_to: end,
+                topics: Some(Arc::new([topic.clone()])),
+                limit: limits::PAGE_ROWS,
+            };
+            let page = self.0.store.messages(query).await?;
+            let of_run = page.messages.into_iter().filter(|message| {
+                message.is_data()
+                    && message
+                        .origin
+                        .as_ref()
+                        .is_some_and(|origin| origin.run == run)
+            });
+            said.extend(of_run);
+            after = page.next;
+            if after == end {
+                return Ok(said);
+            }
+        }
+    }
+
+    /// A channel that is in memory may be written at any moment; it is left for another time.
+    async fn drop_empty(&self, place: &mut Place) -> Result<(), RetentionError> {
+        let names = self
+            .0
+            .store
+            .empty_channels(place.channel.take(), limits::PAGE_ROWS)
+            .await?;
+        if names.len() == limits::PAGE_ROWS {
+            place.channel = names.last().cloned();
+        }
+        for name in names {
+            if self.find(&name).is_none() {
+                let drop = Write::DropChannel(name);
+                self.0.store.commit(Batch::of(vec![drop])).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When a message began to grow old; nothing while its run goes on.
+fn ended(row: &KeptRow) -> Option<Timestamp> {
+    match row.run_is {
+        RunIs::Open => None,
+        RunIs::Ended(at) => Some(at.max(row.created_at)),
+        RunIs::Unknown => Some(row.created_at),
+    }
+}
+
+fn before(cursor: Cursor) -> Cursor {
+    Cursor {
+        offset: Offset(cursor.offset.0.saturating_sub(1)),
+        ..cursor
+    }
+}

@@ -1,0 +1,303 @@
+//! `$run` and `$step`: where a run and its steps are, for those who watch.
+//!
+//! They are not kept: what the store knows of a run is the truth, and says it to whoever comes. Changes are told to those who are there,
+//! after their commit, in the order of commits; a channel that nobody reads costs nothing.
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use stepcast_protocol::{
+    ChannelName, Keep, Origin, RunError, RunId, StepId, Timestamp, TopicName,
+    run::{RUN_TOPIC, STEP_TOPIC},
+};
+
+use super::{Inner, Runs};
+use crate::{
+    hub::{Channel, Derive, Draft, Piece},
+    store::{BoxFuture, Outcome, Phase, RunRow, StepRow, StepState, StoreError},
+};
+
+/// A payload on `$run`.
+#[derive(Serialize)]
+struct RunNews<'a> {
+    run_id: RunId,
+    function_id: &'a str,
+    status: &'static str,
+    attempt: u32,
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a RunError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a RawValue>,
+}
+
+/// A payload on `$step`.
+#[derive(Serialize)]
+struct StepNews<'a> {
+    step_id: &'a StepId,
+    verb: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    target: &'a str,
+    status: &'static str,
+    attempt: u32,
+    began_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u128>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a RunError>,
+}
+
+fn json(news: &impl Serialize) -> Bytes {
+    serde_json::to_vec(news)
+        .expect("strings and numbers can always be written as JSON")
+        .into()
+}
+
+/// Where a run is. Its result is shown where its function exposes it.
+fn run_news(row: &RunRow, exposes_result: bool) -> Piece {
+    let error = match &row.outcome {
+        Some(Outcome::Err(error)) => Some(error),
+        Some(Outcome::Ok(_)) | None => None,
+    };
+    let result = match &row.outcome {
+        Some(Outcome::Ok(json)) if exposes_result => serde_json::from_slice(json).ok(),
+        Some(_) | None => None,
+    };
+    let waits = row.phase == Phase::Queued && error.is_some();
+    let status = if waits {
+        "retrying"
+    } else {
+        row.phase.status().as_str()
+    };
+    let news = RunNews {
+        run_id: row.id,
+        function_id: row.function.as_str(),
+        status,
+        attempt: row.attempt,
+        created_at: row.created_at.to_string(),
+        started_at: row.started_at.map(|at| at.to_string()),
+        ended_at: row.ended_at.map(|at| at.to_string()),
+        next_at: waits.then(|| row.due_at.to_string()),
+        error,
+        result,
+    };
+    Piece {
+        payload: json(&news),
+        at: row.ended_at.or(row.started_at).unwrap_or(row.created_at),
+        origin: Some(Arc::new(Origin {
+            run: row.id,
+            step: None,
+            attempt: row.attempt,
+        })),
+    }
+}
+
+fn step_news(row: &StepRow) -> Piece {
+    let (status, next_at, error) = match &row.state {
+        StepState::Open { next_at, error } => ("retrying", Some(*next_at), error.as_ref()),
+        StepState::Waiting { until } => ("waiting", *until, None),
+        StepState::Done {
+            outcome: Outcome::Ok(_),
+            ..
+        } => ("completed", None, None),
+        StepState::Done {
+            outcome: Outcome::Err(error),
+            ..
+        } => ("failed", None, Some(error)),
+    };
+    let has_ended = matches!(row.state, StepState::Done { .. });
+    step_piece(row, status, has_ended, next_at, error)
+}
+
+fn step_piece(
+    row: &StepRow,
+    status: &'static str,
+    has_ended: bool,
+    next_at: Option<Timestamp>,
+    error: Option<&RunError>,
+) -> Piece {
+    let StepRow {
+        run,
+        step,
+        verb,
+        target,
+        attempts,
+        began_at,
+        changed_at,
+        ..
+    } = row;
+    let news = StepNews {
+        step_id: step,
+        verb: verb.as_str(),
+        target,
+        status,
+        attempt: *attempts,
+        began_at: began_at.to_string(),
+        duration_ms: has_ended.then(|| changed_at.since(*began_at).as_millis()),
+        next_at: next_at.map(|at| at.to_string()),
+        error,
+    };
+    Piece {
+        payload: json(&news),
+        at: *changed_at,
+        origin: Some(Arc::new(Origin {
+            run: *run,
+            step: Some(step.clone()),
+            attempt: *attempts,
+        })),
+    }
+}
+
+fn topic(name: &str) -> TopicName {
+    TopicName::parse(name).expect("the engine's topics have names")
+}
+
+/// The channel that is named by a run.
+fn channel_of(run: RunId) -> ChannelName {
+    ChannelName::parse(run.to_string()).expect("a run's id is a name")
+}
+
+/// What has changed about a run in one commit.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    pub(super) run: bool,
+    pub(super) steps: Vec<StepId>,
+}
+
+impl Runs {
+    /// Tells those who watch the run what a commit has changed.
+    pub(super) fn announce(&self, news: News, run: &super::RunState) {
+        if !news.run && news.steps.is_empty() {
+            return;
+        }
+        let Some(channel) = self.0.hub.find(&channel_of(run.row.id)) else {
+            return;
+        };
+        let steps = news.steps.iter().filter_map(|step| run.steps.get(step));
+        steps.for_each(|row| self.tell(&channel, STEP_TOPIC, step_news(row)));
+        if news.run {
+            self.tell(
+                &channel,
+                RUN_TOPIC,
+                run_news(&run.row, self.0.exposes_result(&run.row)),
+            );
+        }
+    }
+
+    /// Tells those who watch the run that an attempt of a step has begun. Nothing is committed.
+    pub(super) fn announce_attempt(&self, row: &StepRow) {
+        if let Some(channel) = self.0.hub.find(&channel_of(row.run)) {
+            self.tell(
+                &channel,
+                STEP_TOPIC,
+                step_piece(row, "running", false, None, None),
+            );
+        }
+    }
+
+    fn tell(&self, channel: &Arc<Channel>, name: &str, piece: Piece) {
+        let draft = Draft::new(topic(name), Keep::Live, piece.payload, piece.origin);
+        // It is not kept, so nothing can wait to be written; and whoever comes later is told by the store.
+        if let Err(error) = self.0.hub.post(channel, draft, |_, _| {}) {
+            tracing::debug!(channel = %channel.name(), %error, "those who watch a run were not told of a change");
+        }
+    }
+}
+
+impl Inner {
+    fn exposes_result(&self, row: &RunRow) -> bool {
+        self.functions
+            .get(&row.function)
+            .is_some_and(|function| function.exposes_result)
+    }
+}
+
+/// Makes the topics of runs from the store.
+pub(super) struct Lifecycle(pub(super) Weak<Inner>);
+
+impl Derive for Lifecycle {
+    fn derive(
+        &self,
+        channel: &ChannelName,
+        topic: &TopicName,
+    ) -> BoxFuture<'static, Result<Option<Vec<Piece>>, StoreError>> {
+        let (run, inner) = (channel.as_str().parse::<RunId>().ok(), self.0.upgrade());
+        let is_run_topic = topic.as_str() == RUN_TOPIC;
+        Box::pin(async move {
+            let (Some(id), Some(inner)) = (run, inner) else {
+                return Ok(None);
+            };
+            let Some(run) = inner.store.run(id).await? else {
+                return Ok(None);
+            };
+            Ok(Some(if is_run_topic {
+                vec![run_news(&run.row, inner.exposes_result(&run.row))]
+            } else {
+                run.steps.iter().map(step_news).collect()
+            }))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stepcast_protocol::RunStatus;
+
+    use super::*;
+    use crate::store::conformance::samples;
+
+    fn payload(piece: &Piece) -> serde_json::Value {
+        serde_json::from_slice(&piece.payload).unwrap()
+    }
+
+    #[test]
+    fn a_run_that_waits_for_its_next_attempt_says_when_and_why() {
+        let row = RunRow {
+            attempt: 2,
+            outcome: Some(Outcome::Err(samples::error("no"))),
+            ..samples::run(1, Phase::Queued)
+        };
+        let news = payload(&run_news(&row, true));
+        assert_eq!(news["status"], "retrying");
+        assert_eq!(news["next_at"], row.due_at.to_string());
+        assert_eq!(news["error"]["message"], "no");
+    }
+
+    #[test]
+    fn a_result_is_shown_where_it_is_exposed() {
+        let row = RunRow {
+            outcome: Some(Outcome::Ok(Bytes::from_static(b"[1.50]"))),
+            ..samples::run(1, Phase::Completed)
+        };
+        assert_eq!(
+            payload(&run_news(&row, true))["result"],
+            serde_json::json!([1.5])
+        );
+        assert_eq!(
+            payload(&run_news(&row, false))["result"],
+            serde_json::Value::Null
+        );
+        assert_eq!(
+            payload(&run_news(&row, false))["status"],
+            RunStatus::Completed.as_str()
+        );
+    }
+
+    #[test]
+    fn a_step_that_has_ended_says_how_long_it_took() {
+        let news = payload(&step_news(&samples::done(1, "s", 1)));
+        assert_eq!(news["status"], "completed");
+        assert_eq!(news["duration_ms"], 5);
+        assert_eq!(news["step_id"], "s");
+    }
+}
