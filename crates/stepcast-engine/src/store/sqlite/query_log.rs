@@ -132,7 +132,7 @@ pub(super) fn newest(conn: &Connection, query: &NewestQuery) -> Answer<Vec<Curso
         topics,
         limit,
     } = query;
-    let topics = topics.as_ref().map(|topics| json(topics));
+    let topics = topics.as_ref().map(json);
     page(
         conn,
         "SELECT epoch, offset FROM messages WHERE channel = (SELECT id FROM channels WHERE name = ?1) \
