@@ -3,3 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod kill;
+mod races;
+mod replay;
+mod support;
