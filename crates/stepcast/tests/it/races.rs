@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use stepcast::{Ctx, Error, RunId};
 
-use crate::support::{Go, Log, Start, World};
+use crate::support::{Chat, Go, Log, Start, World};
 
 const RUNS: u64 = 16;
 
@@ -79,6 +79,22 @@ async fn a_race_whose_loser_is_awaited_ends_the_same_way_on_replay() {
             won = &mut right => (won?, left.await?),
         };
         assert_ne!(won, lost);
+        end(&ctx, &log, won).await
+    };
+    check(World::of(race).await).await;
+}
+
+#[tokio::test]
+async fn a_race_after_a_publish_ends_the_same_way_on_replay() {
+    let race = |ctx: Ctx<Start>, log: Log| async move {
+        ctx.step("before").run(|| async { Ok(()) }).await?;
+        // The channel has to be read from the store, so the publish takes its time.
+        let room = Chat::at(ctx.event.n);
+        ctx.publish(&room, Chat::said("they are off")).await?;
+        let won = tokio::select! {
+            left = racer(&ctx, &log, "left") => left?,
+            right = racer(&ctx, &log, "right") => right?,
+        };
         end(&ctx, &log, won).await
     };
     check(World::of(race).await).await;
