@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod attempts;
 mod kill;
+mod mistakes;
 mod races;
 mod replay;
 mod support;
+mod waits;
