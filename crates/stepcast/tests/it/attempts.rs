@@ -4,7 +4,7 @@ use std::{pin::pin, time::Duration};
 
 use stepcast::{App, Ctx, Error, ResultExt, Retry};
 
-use crate::support::{Chat, HOUR, Log, SECOND, Start, World, options, serve};
+use crate::support::{Chat, HOUR, Log, SECOND, SaysWhenDropped, Start, World, options, serve};
 
 /// Fails; the line it says first tells which attempt it was.
 fn fail(log: &Log) -> Result<(), Error> {
@@ -158,14 +158,6 @@ async fn an_attempt_that_takes_longer_than_its_timeout_is_dropped_and_fails() {
     assert_eq!(world.log.lines(), ["dropped"]);
 }
 
-struct SaysWhenDropped<'a>(&'a Log);
-
-impl Drop for SaysWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.say("dropped");
-    }
-}
-
 #[tokio::test]
 async fn a_panic_in_a_step_is_a_failed_attempt() {
     let world = World::of(|ctx, log| async move {
@@ -189,9 +181,8 @@ async fn a_panic_in_a_step_is_a_failed_attempt() {
 async fn the_last_panic_of_a_step_is_its_error() {
     let world = World::of(|ctx, _| async move {
         let step = ctx.step("panics").retry(Retry::never());
-        step.run(|| async { panic!("out of luck") })
+        step.run::<(), _, _>(|| async { panic!("out of luck") })
             .await
-            .map(|()| ())
     })
     .await;
     let run = world.start().await;

@@ -3,9 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod attempts;
+mod channels;
+mod handle;
 mod kill;
 mod mistakes;
+mod publisher;
 mod races;
+mod refusals;
 mod replay;
 mod support;
 mod waits;

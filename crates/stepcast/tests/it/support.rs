@@ -107,11 +107,21 @@ impl Log {
     }
 }
 
+/// Says `dropped` when it is.
+pub(crate) struct SaysWhenDropped<'a>(pub(crate) &'a Log);
+
+impl Drop for SaysWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.say("dropped");
+    }
+}
+
 /// An engine on a file of its own.
 pub(crate) struct World {
     pub(crate) log: Log,
     pub(crate) clock: Clock,
     directory: TempDir,
+    name: &'static str,
     options: Box<dyn Fn(Clock) -> Options + Send + Sync>,
     app: Box<dyn Fn(&Log) -> App + Send + Sync>,
     stepcast: Option<Stepcast>,
@@ -136,6 +146,7 @@ impl World {
             log: Log::default(),
             clock: Clock::manual(Timestamp::from_millis(1_800_000_000_000)),
             directory: tempfile::tempdir().unwrap(),
+            name: "it.db",
             options: Box::new(options),
             app: Box::new(app),
             stepcast: None,
@@ -149,7 +160,7 @@ impl World {
     }
 
     pub(crate) fn file(&self) -> PathBuf {
-        self.path("it.db")
+        self.path(self.name)
     }
 
     pub(crate) async fn open(&mut self) {
@@ -179,18 +190,26 @@ impl World {
         self.restart().await;
     }
 
+    /// Restarts on another file of the directory.
+    pub(crate) async fn restart_on(&mut self, name: &'static str) {
+        self.shut_down().await;
+        self.name = name;
+        self.open().await;
+    }
+
     /// Restarts with other options, without waiting for what executes.
     pub(crate) async fn restart_with(
         &mut self,
         options: impl Fn(Clock) -> Options + Send + Sync + 'static,
     ) {
-        let stepcast = self.stepcast.take().unwrap();
-        within(stepcast.engine().close(std::future::ready(())))
-            .await
-            .unwrap();
-        drop(stepcast);
+        self.close(std::future::ready(())).await;
         self.options = Box::new(options);
         self.open().await;
+    }
+
+    pub(crate) async fn close(&mut self, patience: impl Future<Output = ()> + Send) {
+        let stepcast = self.stepcast.take().unwrap();
+        within(stepcast.engine().close(patience)).await.unwrap();
     }
 
     /// Ends the engine as a crash would: its runtime is gone from one moment to the next, and nothing is given back.
@@ -282,7 +301,7 @@ where
     function(id, move |ctx| body(ctx, log.clone()))
 }
 
-fn only<T, F, Fut>(body: F) -> impl Fn(&Log) -> App + Send + Sync + 'static
+pub(crate) fn only<T, F, Fut>(body: F) -> impl Fn(&Log) -> App + Send + Sync + 'static
 where
     T: Serialize + Send + 'static,
     F: Fn(Ctx<Start>, Log) -> Fut + Clone + Send + Sync + 'static,

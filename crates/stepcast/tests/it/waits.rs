@@ -167,21 +167,23 @@ async fn a_dropped_wait_stays_recorded_and_its_id_attaches_to_it() {
     let world = World::of(|ctx, log| async move {
         let wait = recorded(&ctx, &log, ctx.step("wait").wait_for_event::<Go>());
         let other = ctx.step("other").run(|| async {
-            log.until("sent").await;
+            log.until("drop it").await;
             Ok(())
         });
         tokio::select! {
             biased;
             other = other => other?,
-            _ = wait => unreachable!("dropped before its event is handed out"),
+            _ = wait => unreachable!("its event is sent later"),
         }
+        log.say("dropped");
         let again = ctx.step("wait").wait_for_event::<Go>();
         Ok(again.await?.map(|go| go.n))
     })
     .await;
     let run = world.start().await;
     world.log.until("recorded").await;
-    world.log.say("sent");
+    world.log.say("drop it");
+    world.log.until("dropped").await;
     world.send(Go { n: 3 }).await.unwrap();
     assert_eq!(world.result::<Option<u64>>(run).await.unwrap(), Some(3));
 }
