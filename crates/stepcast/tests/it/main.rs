@@ -12,6 +12,7 @@ mod publisher;
 mod races;
 mod refusals;
 mod replay;
+mod space;
 mod support;
 mod timers;
 mod waits;
