@@ -13,6 +13,7 @@ mod races;
 mod refusals;
 mod replay;
 mod space;
+mod standstill;
 mod support;
 mod timers;
 mod waits;
