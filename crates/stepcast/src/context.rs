@@ -60,6 +60,7 @@ impl<E> Ctx<E> {
         channel: &ChannelAt<C>,
         message: C,
     ) -> Result<(), Error> {
+        let _held = self.execution.hold_results();
         publish(&self.execution, channel, &message, self.execution.origin()).await
     }
 

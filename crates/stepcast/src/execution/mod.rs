@@ -112,6 +112,12 @@ impl Execution {
         )
     }
 
+    /// In a replay, hands out no result while this lives.
+    pub(crate) fn hold_results(&self) -> Held<'_> {
+        self.table.lock().hold();
+        Held(self)
+    }
+
     /// The publisher of a durable step.
     pub(crate) fn step_origin(&self, step: &StepId, attempt: u32) -> Arc<Origin> {
         Arc::new(Origin {
@@ -140,6 +146,15 @@ impl Execution {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// Something of the function is under way that is not on record.
+pub(crate) struct Held<'a>(&'a Execution);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.table.lock().release();
     }
 }
 

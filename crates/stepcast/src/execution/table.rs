@@ -55,6 +55,8 @@ pub(super) struct Table {
     seen: u64,
     /// Results of an earlier execution are being handed out: what is not on record begins after them.
     replaying: bool,
+    /// What the function does that takes its time and is not on record; in a replay the next result waits for it.
+    held: usize,
     /// Attempts whose code may run.
     executing: usize,
     /// Set when the run is to come to rest: no attempt begins any more.
@@ -69,6 +71,7 @@ impl Table {
             undelivered: VecDeque::new(),
             seen: 0,
             replaying: false,
+            held: 0,
             executing: 0,
             resting: false,
         };
@@ -226,8 +229,28 @@ impl Table {
         }
     }
 
+    /// The function is about something of which nothing is on record. Live, its later steps came after it; so do their results in a replay.
+    pub(super) fn hold(&mut self) {
+        self.held += 1;
+    }
+
+    /// It is done. The function is woken, as what it was about may have been given to a task of its own.
+    pub(super) fn release(&mut self) {
+        self.held -= 1;
+        if self.replaying {
+            let wakers = self
+                .records
+                .values()
+                .filter_map(|record| record.waker.as_ref());
+            wakers.for_each(Waker::wake_by_ref);
+        }
+    }
+
     /// Hands out the next result; after the last of a replay, lets begin what is not on record. Says whether there was anything to do.
     pub(super) fn deliver_next(&mut self) -> bool {
+        if self.replaying && self.held > 0 {
+            return false;
+        }
         let Some(step) = self.undelivered.pop_front() else {
             return self.end_replay();
         };

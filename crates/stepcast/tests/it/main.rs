@@ -2,4 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod attempts;
+mod channels;
+mod handle;
 mod kill;
+mod mistakes;
+mod parking;
+mod publisher;
+mod races;
+mod refusals;
+mod replay;
+mod space;
+mod standstill;
+mod support;
+mod timers;
+mod waits;
