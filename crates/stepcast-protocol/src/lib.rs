@@ -36,7 +36,7 @@ pub use frame::{Gap, GapReason, Snapshot};
 pub use ids::{EventId, RunId};
 pub use message::{Kind, Message, Origin};
 pub use names::{ChannelName, EventName, FunctionId, NameError, StepId, TopicName};
-pub use run::{RunError, RunStatus, RunView};
+pub use run::{Progress, RunError, RunNews, RunStatus, RunView, StepNews};
 pub use template::ChannelTemplate;
 pub use timestamp::Timestamp;
 pub use topic::{Bounds, ChannelSpec, Keep, Retention, TopicSpec};

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::{
     error::ErrorCode,
     ids::{EventId, RunId},
-    names::FunctionId,
+    names::{FunctionId, StepId},
 };
 
 /// The topic on a run's own channel that says where the run is.
@@ -88,6 +88,95 @@ impl RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+/// Where a run is, as [`RUN_TOPIC`] says it to those who watch.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunNews {
+    /// The run.
+    pub run_id: RunId,
+    /// Its function.
+    pub function_id: FunctionId,
+    /// Where it is.
+    pub status: Progress,
+    /// Which attempt of the function's body this is, from 1.
+    pub attempt: u32,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339; nothing while it is queued for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// RFC 3339; nothing while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    /// RFC 3339: when it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<String>,
+    /// Why it failed, or why its last attempt did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<RunError>,
+    /// What the function returned, if it lets those who watch see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Box<RawValue>>,
+}
+
+/// Where one step of a run is, as [`STEP_TOPIC`] says it to those who watch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepNews {
+    /// The step.
+    pub step_id: StepId,
+    /// What it does: `run`, `publish`, `sleep`, `wait_for_event`, `invoke`, `send_event`.
+    pub verb: String,
+    /// What it does it to: `channel topic` of a publish, the event of a wait, the function of an invoke.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// Where it is.
+    pub status: Progress,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// RFC 3339: when its first attempt began.
+    pub began_at: String,
+    /// Milliseconds from there to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// RFC 3339: when it is tried again, or when its wait ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<String>,
+    /// Why it failed, or why its last attempt did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<RunError>,
+}
+
+/// How far a run or a step has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Progress {
+    /// A run that waits for its turn or its time.
+    Queued,
+    /// It executes.
+    Running,
+    /// An attempt failed; the next one waits for its time.
+    Retrying,
+    /// A step whose wait is recorded.
+    Waiting,
+    /// It returned.
+    Completed,
+    /// It failed for good.
+    Failed,
+    /// A run that somebody cancelled.
+    Cancelled,
+}
+
+impl From<RunStatus> for Progress {
+    fn from(status: RunStatus) -> Self {
+        match status {
+            RunStatus::Queued => Self::Queued,
+            RunStatus::Running => Self::Running,
+            RunStatus::Completed => Self::Completed,
+            RunStatus::Failed => Self::Failed,
+            RunStatus::Cancelled => Self::Cancelled,
+        }
     }
 }
 

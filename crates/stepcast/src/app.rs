@@ -79,6 +79,7 @@ pub struct Function {
     id: String,
     trigger: &'static str,
     concurrency: usize,
+    exposes_result: bool,
     pub(crate) retry: Retry,
     pub(crate) defaults: StepDefaults,
     pub(crate) handler: Arc<dyn Handler>,
@@ -103,6 +104,7 @@ where
         id: id.into(),
         trigger: E::NAME,
         concurrency: limits::CONCURRENCY_PER_FUNCTION,
+        exposes_result: false,
         retry: Retry::default(),
         defaults: StepDefaults {
             retry: Retry::default(),
@@ -146,6 +148,15 @@ impl Function {
         }
     }
 
+    /// Lets those who watch a run see what the function returned; otherwise only its error is shown.
+    #[must_use]
+    pub fn expose_result(self) -> Self {
+        Self {
+            exposes_result: true,
+            ..self
+        }
+    }
+
     pub(crate) fn config(&self) -> Result<FunctionConfig, NameError> {
         let config = FunctionConfig::new(
             FunctionId::parse(&self.id)?,
@@ -153,6 +164,7 @@ impl Function {
         );
         Ok(FunctionConfig {
             concurrency: self.concurrency.max(1),
+            exposes_result: self.exposes_result,
             ..config
         })
     }

@@ -40,8 +40,8 @@ pub use crate::{
     app::{App, Function, function},
     context::{Ctx, Publisher},
     embedded::{
-        Gap, Message, Messages, MintToken, Options, Position, Publish, Rollback, Run, Send, Sent,
-        Snapshot, Stepcast, Subscription, Update,
+        Gap, Message, Messages, MintToken, Options, Position, Publish, Rollback, Run, RunUpdate,
+        Send, Sent, Snapshot, Stepcast, Subscription, Update, WatchRun,
     },
     step::{Invoke, Step, WaitForEvent},
 };
@@ -119,6 +119,7 @@ pub use stepcast_macros::Channel;
 /// assert_eq!(Generate::NAME, "app/generate");
 /// ```
 pub use stepcast_macros::Event;
+pub use stepcast_protocol::{Bounds, GapReason, Progress, RunNews, StepNews};
 pub use stepcast_protocol::{
     Cursor, ErrorCode, EventId, RunError, RunId, RunStatus, RunView, Timestamp,
 };

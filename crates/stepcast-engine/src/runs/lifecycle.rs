@@ -7,9 +7,9 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::value::RawValue;
 use stepcast_protocol::{
-    ChannelName, Keep, Origin, RunError, RunId, StepId, Timestamp, TopicName,
+    ChannelName, Keep, Origin, Progress, RunError, RunId, RunNews, StepId, StepNews, Timestamp,
+    TopicName,
     run::{RUN_TOPIC, STEP_TOPIC},
 };
 
@@ -19,44 +19,6 @@ use crate::{
     store::{BoxFuture, Outcome, Phase, RunRow, StepRow, StepState, StoreError},
 };
 
-/// A payload on `$run`.
-#[derive(Serialize)]
-struct RunNews<'a> {
-    run_id: RunId,
-    function_id: &'a str,
-    status: &'static str,
-    attempt: u32,
-    created_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    started_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a RunError>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<&'a RawValue>,
-}
-
-/// A payload on `$step`.
-#[derive(Serialize)]
-struct StepNews<'a> {
-    step_id: &'a StepId,
-    verb: &'static str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    target: &'a str,
-    status: &'static str,
-    attempt: u32,
-    began_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duration_ms: Option<u128>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a RunError>,
-}
-
 fn json(news: &impl Serialize) -> Bytes {
     serde_json::to_vec(news)
         .expect("strings and numbers can always be written as JSON")
@@ -65,23 +27,20 @@ fn json(news: &impl Serialize) -> Bytes {
 
 /// Where a run is. Its result is shown where its function exposes it.
 fn run_news(row: &RunRow, exposes_result: bool) -> Piece {
-    let error = match &row.outcome {
-        Some(Outcome::Err(error)) => Some(error),
-        Some(Outcome::Ok(_)) | None => None,
-    };
-    let result = match &row.outcome {
-        Some(Outcome::Ok(json)) if exposes_result => serde_json::from_slice(json).ok(),
-        Some(_) | None => None,
+    let (error, result) = match &row.outcome {
+        Some(Outcome::Err(error)) => (Some(error.clone()), None),
+        Some(Outcome::Ok(json)) if exposes_result => (None, serde_json::from_slice(json).ok()),
+        Some(Outcome::Ok(_)) | None => (None, None),
     };
     let waits = row.phase == Phase::Queued && error.is_some();
     let status = if waits {
-        "retrying"
+        Progress::Retrying
     } else {
-        row.phase.status().as_str()
+        row.phase.status().into()
     };
     let news = RunNews {
         run_id: row.id,
-        function_id: row.function.as_str(),
+        function_id: row.function.clone(),
         status,
         attempt: row.attempt,
         created_at: row.created_at.to_string(),
@@ -104,56 +63,44 @@ fn run_news(row: &RunRow, exposes_result: bool) -> Piece {
 
 fn step_news(row: &StepRow) -> Piece {
     let (status, next_at, error) = match &row.state {
-        StepState::Open { next_at, error } => ("retrying", Some(*next_at), error.as_ref()),
-        StepState::Waiting { until } => ("waiting", *until, None),
-        StepState::Done {
-            outcome: Outcome::Ok(_),
-            ..
-        } => ("completed", None, None),
-        StepState::Done {
-            outcome: Outcome::Err(error),
-            ..
-        } => ("failed", None, Some(error)),
+        StepState::Open { next_at, error } => (Progress::Retrying, Some(*next_at), error.clone()),
+        StepState::Waiting { until } => (Progress::Waiting, *until, None),
+        StepState::Done { outcome, .. } => match outcome {
+            Outcome::Ok(_) => (Progress::Completed, None, None),
+            Outcome::Err(error) => (Progress::Failed, None, Some(error.clone())),
+        },
     };
-    let has_ended = matches!(row.state, StepState::Done { .. });
-    step_piece(row, status, has_ended, next_at, error)
+    step_piece(row, status, next_at, error)
 }
 
 fn step_piece(
     row: &StepRow,
-    status: &'static str,
-    has_ended: bool,
+    status: Progress,
     next_at: Option<Timestamp>,
-    error: Option<&RunError>,
+    error: Option<RunError>,
 ) -> Piece {
-    let StepRow {
-        run,
-        step,
-        verb,
-        target,
-        attempts,
-        began_at,
-        changed_at,
-        ..
-    } = row;
+    let took = match row.state {
+        StepState::Done { .. } => Some(row.changed_at.since(row.began_at)),
+        StepState::Open { .. } | StepState::Waiting { .. } => None,
+    };
     let news = StepNews {
-        step_id: step,
-        verb: verb.as_str(),
-        target,
+        step_id: row.step.clone(),
+        verb: row.verb.as_str().to_owned(),
+        target: row.target.clone(),
         status,
-        attempt: *attempts,
-        began_at: began_at.to_string(),
-        duration_ms: has_ended.then(|| changed_at.since(*began_at).as_millis()),
+        attempt: row.attempts,
+        began_at: row.began_at.to_string(),
+        duration_ms: took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
         next_at: next_at.map(|at| at.to_string()),
         error,
     };
     Piece {
         payload: json(&news),
-        at: *changed_at,
+        at: row.changed_at,
         origin: Some(Arc::new(Origin {
-            run: *run,
-            step: Some(step.clone()),
-            attempt: *attempts,
+            run: row.run,
+            step: Some(row.step.clone()),
+            attempt: row.attempts,
         })),
     }
 }
@@ -200,7 +147,7 @@ impl Runs {
             self.tell(
                 &channel,
                 STEP_TOPIC,
-                step_piece(row, "running", false, None, None),
+                step_piece(row, Progress::Running, None, None),
             );
         }
     }

@@ -6,6 +6,7 @@ mod run;
 mod send;
 mod subscribe;
 mod token;
+mod watch;
 mod worker;
 
 use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
@@ -23,6 +24,7 @@ pub use self::{
     send::{Send, Sent},
     subscribe::{Gap, Message, Messages, Position, Rollback, Snapshot, Subscription, Update},
     token::MintToken,
+    watch::{RunUpdate, WatchRun},
 };
 use crate::{
     app::App,
@@ -165,6 +167,12 @@ impl Stepcast {
             &self.channels,
             channel,
         )
+    }
+
+    /// Mints a token for a browser that shows where a run and its steps are: topics `$run` and `$step` of the channel that is named by
+    /// the run's id. Settings and errors are those of [`Self::token`].
+    pub fn run_token(&self, run: RunId) -> MintToken {
+        MintToken::for_run(self.engine.clone(), self.gateway.clone(), run)
     }
 
     /// A run by its id; whether there is one shows when it is asked something.

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use stepcast_engine::{Engine, EngineError};
 use stepcast_protocol::{ErrorCode, RunId, RunStatus, RunView};
 
+use super::watch::WatchRun;
 use crate::error::Error;
 
 /// A run. A cheap handle.
@@ -39,6 +40,25 @@ impl Run {
     /// `unknown_run`.
     pub async fn status(&self) -> Result<RunStatus, Error> {
         Ok(self.view().await?.status)
+    }
+
+    /// Watches it: where it and its steps are now, every change, and its end.
+    ///
+    /// ```no_run
+    /// # use stepcast::{Error, Run, RunUpdate};
+    /// # async fn watch(run: Run) -> Result<(), Error> {
+    /// let mut updates = run.watch();
+    /// while let Some(update) = updates.try_next().await? {
+    ///     match update {
+    ///         RunUpdate::Run(run) => println!("{:?}, attempt {}", run.status, run.attempt),
+    ///         RunUpdate::Step(step) => println!("{}: {:?}", step.step_id, step.status),
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn watch(&self) -> WatchRun {
+        WatchRun::new(self.engine.clone(), self.id)
     }
 
     /// Waits until it has ended, however it ends.

@@ -8,8 +8,9 @@ use std::{
 
 use stepcast_engine::Engine;
 use stepcast_http::{Gateway, History};
-use stepcast_protocol::{ChannelName, ChannelSpec, ErrorCode, TopicName, limits};
+use stepcast_protocol::{ChannelName, ChannelSpec, ErrorCode, RunId, TopicName, limits};
 
+use super::watch::channel_of;
 use crate::{
     channel::{Channel, ChannelAt},
     channels::Channels,
@@ -42,6 +43,18 @@ impl MintToken {
             engine,
             gateway,
             channel,
+            topics,
+            history: History::Allowed,
+            lifetime: limits::TOKEN_LIFETIME,
+        }
+    }
+
+    pub(super) fn for_run(engine: Engine, gateway: Gateway, run: RunId) -> Self {
+        let (channel, topics) = channel_of(run);
+        Self {
+            engine,
+            gateway,
+            channel: Ok(channel),
             topics,
             history: History::Allowed,
             lifetime: limits::TOKEN_LIFETIME,
