@@ -5,7 +5,8 @@ use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use stepcast_protocol::{
-    ChannelName, Cursor, EventId, Origin, RunId, RunView, TopicName, event::CheckedEvent, limits,
+    Bounds, ChannelName, Cursor, EventId, Origin, RunId, RunView, TopicName, event::CheckedEvent,
+    limits,
 };
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     clock::{Clock, Entropy},
     error::EngineError,
     hub::{Draft, Hub, Outgoing},
-    runs::{Accepted, Bounds, Command, FunctionConfig, IdSeed, Runs, Worker},
+    runs::{Accepted, Capacity, Command, FunctionConfig, IdSeed, Runs, Worker},
     store::{
         Batch, CommitError, Expect, Outcome, Refusal, RunQuery, RunRow, Store, StoreExt, Write,
     },
@@ -25,6 +26,7 @@ pub struct EngineOptions {
     clock: Clock,
     entropy: Entropy,
     catalog: Catalog,
+    topic_bounds: Bounds,
     runs_in_memory: usize,
     retention: Duration,
 }
@@ -35,6 +37,7 @@ impl Default for EngineOptions {
             clock: Clock::system(),
             entropy: Entropy::system(),
             catalog: Catalog::default(),
+            topic_bounds: Bounds::default(),
             runs_in_memory: limits::RUNS_IN_MEMORY,
             retention: limits::RETENTION,
         }
@@ -70,6 +73,16 @@ impl EngineOptions {
     #[must_use]
     pub fn with_retention(self, retention: Duration) -> Self {
         Self { retention, ..self }
+    }
+
+    /// How much is kept of topics that do not say it themselves ([`limits::LOG_MESSAGES`], [`limits::LOG_BYTES`],
+    /// [`limits::LOG_AGE`]).
+    #[must_use]
+    pub fn with_topic_bounds(self, topic_bounds: Bounds) -> Self {
+        Self {
+            topic_bounds,
+            ..self
+        }
     }
 
     /// How many runs may have their function in memory ([`limits::RUNS_IN_MEMORY`]).
@@ -127,9 +140,11 @@ impl Engine {
             clock,
             entropy,
             catalog,
+            topic_bounds,
             runs_in_memory,
             retention,
         } = options;
+        catalog.set_default_bounds(topic_bounds);
         let hub = Hub::new(Arc::clone(&store), clock.clone(), catalog.clone());
         let runs = Runs::new(
             Arc::clone(&store),
@@ -138,7 +153,7 @@ impl Engine {
             entropy.clone(),
             worker,
             functions,
-            Bounds {
+            Capacity {
                 runs_in_memory,
                 retention,
             },

@@ -64,6 +64,7 @@ fn topic(topic: &Topic) -> TokenStream {
         variant,
         name,
         keep,
+        retention,
         is_unchecked,
         omits_none,
     } = topic;
@@ -79,6 +80,7 @@ fn topic(topic: &Topic) -> TokenStream {
             variant: #variant,
             name: #name,
             keep: macros::Keep::#keep,
+            retention: #retention,
             is_unchecked: #is_unchecked,
             omits_none: #omits_none,
         }

@@ -3,7 +3,7 @@
 //! Both leave the user's item as it is and add few lines that call `stepcast::__macro`. Read in this order:
 //!
 //! - `channel`: an enum and its attributes, checked, as a `channel::Channel`.
-//! - `topic`: one variant of it; `template`: the channel's name; `serde_attributes`: what serde may not change.
+//! - `topic`: one variant of it; `retention`: how much of it is kept; `template`: the channel's name; `serde_attributes`: what serde may not change.
 //! - `expand`: the code for a channel.
 //! - `event`: the other derive, which is one line.
 //! - `names`: rules that topics and events share.
@@ -14,6 +14,7 @@ mod channel;
 mod event;
 mod expand;
 mod names;
+mod retention;
 mod serde_attributes;
 mod template;
 #[cfg(test)]

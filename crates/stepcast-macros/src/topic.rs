@@ -1,17 +1,20 @@
 //! One variant of a channel: its topic's name and how it is kept.
 
+use proc_macro2::TokenStream;
 use syn::{
-    Attribute, Error, Field, Fields, Ident, LitStr, Result, Token, Type, Variant, ext::IdentExt,
-    meta::ParseNestedMeta, parse::ParseBuffer, spanned::Spanned,
+    Attribute, Error, Field, Fields, Ident, LitInt, LitStr, Result, Token, Type, Variant,
+    ext::IdentExt, meta::ParseNestedMeta, parse::ParseBuffer, spanned::Spanned,
 };
 
-use crate::{names, serde_attributes};
+use crate::{names, retention::Retention, serde_attributes};
 
 /// A topic as it was declared, without contradictions.
 pub(crate) struct Topic {
     pub(crate) variant: Ident,
     pub(crate) name: LitStr,
     pub(crate) keep: Keep,
+    /// How much of it is kept, as code.
+    pub(crate) retention: TokenStream,
     pub(crate) is_unchecked: bool,
     /// Whether fields that are `None` are left out.
     pub(crate) omits_none: bool,
@@ -31,6 +34,7 @@ impl Topic {
         serde_attributes::check_variant(&variant.attrs)?;
         let options = Options::read(&variant.attrs)?;
         let keep = options.keep(&variant.fields)?;
+        let retention = options.retention.expand(&keep)?;
         let has_names = matches!(variant.fields, Fields::Named(_));
         if let (Some(null), false) = (&options.null, has_names) {
             return Err(Error::new_spanned(
@@ -49,6 +53,7 @@ impl Topic {
             variant: variant.ident.clone(),
             name: name(options.name, &variant.ident)?,
             keep,
+            retention,
             is_unchecked: options.unchecked.is_some(),
             omits_none,
         })
@@ -95,6 +100,7 @@ struct Options {
     name: Option<LitStr>,
     keep: Option<LitStr>,
     text: Option<LitStr>,
+    retention: Retention,
     unchecked: Option<Ident>,
     null: Option<Ident>,
 }
@@ -121,6 +127,7 @@ impl Options {
             name,
             keep,
             text,
+            retention,
             unchecked,
             null,
         } = self;
@@ -128,11 +135,14 @@ impl Options {
             Some("name") => once(name, meta, text_value(meta)?),
             Some("keep") => once(keep, meta, text_value(meta)?),
             Some("text") => once(text, meta, text_value(meta)?),
+            Some("messages") => once(&mut retention.messages, meta, number_value(meta)?),
+            Some("bytes") => once(&mut retention.bytes, meta, number_value(meta)?),
+            Some("age") => once(&mut retention.age, meta, text_value(meta)?),
             Some("unchecked") => once(unchecked, meta, flag(meta)?),
             Some("null") => once(null, meta, flag(meta)?),
             _ => Err(wrong_key(
                 meta,
-                "is unknown; use `name`, `keep`, `text`, `unchecked` or `null`",
+                "is unknown; use `name`, `keep`, `text`, `messages`, `bytes`, `age`, `unchecked` or `null`",
             )),
         }
     }
@@ -182,6 +192,12 @@ fn text_value(meta: &ParseNestedMeta<'_>) -> Result<LitStr> {
     meta.value()
         .and_then(ParseBuffer::parse)
         .map_err(|_| wrong_key(meta, "takes a string; write `= \"..\"` after it"))
+}
+
+fn number_value(meta: &ParseNestedMeta<'_>) -> Result<LitInt> {
+    meta.value()
+        .and_then(ParseBuffer::parse)
+        .map_err(|_| wrong_key(meta, "takes a number; write `= 100` after it"))
 }
 
 /// The key itself, so that an error can point at it.

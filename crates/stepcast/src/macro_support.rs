@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-pub use stepcast_protocol::{ChannelSpec, TopicName, TopicSpec};
+pub use stepcast_protocol::{ChannelSpec, Retention, TopicName, TopicSpec};
 
 use crate::channel::{Channel, ChannelAt, PayloadError};
 pub use crate::channel::{

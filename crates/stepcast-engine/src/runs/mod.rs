@@ -89,7 +89,7 @@ impl FunctionConfig {
 
 /// How much is kept, in memory and on disk.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct Capacity {
     /// Runs that have their function in memory.
     pub(crate) runs_in_memory: usize,
     /// How long runs that have ended stay.
@@ -138,7 +138,7 @@ impl Runs {
         entropy: Entropy,
         worker: Arc<dyn Worker>,
         functions: Vec<FunctionConfig>,
-        bounds: Bounds,
+        bounds: Capacity,
     ) -> Result<Self, EngineError> {
         let lanes = Lanes::new(
             functions.iter().map(|f| (f.id.clone(), f.concurrency)),

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use stepcast_protocol::{self as protocol, ChannelSpec, TopicName, TopicSpec};
+use stepcast_protocol::{self as protocol, ChannelSpec, Retention, TopicName, TopicSpec};
 
 use super::{PayloadError, decode, encode, schema::Schemas};
 
@@ -26,6 +26,8 @@ pub struct Topic {
     pub name: &'static str,
     /// How it is kept.
     pub keep: Keep,
+    /// How much of it is kept.
+    pub retention: Retention,
     /// Whether it has no schema.
     pub is_unchecked: bool,
     /// Whether fields that are `None` are left out.
@@ -122,7 +124,7 @@ impl Topic {
         TopicSpec {
             name: TopicName::parse(self.name).expect("the derive checks topics' names"),
             keep: self.keep.to_protocol(),
-            retention: protocol::Retention::default(),
+            retention: self.retention,
             schema: schemas.map(|schemas| schemas.of_variant(self.variant, self.omits_none)),
         }
     }

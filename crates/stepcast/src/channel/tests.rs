@@ -292,3 +292,26 @@ fn bad_parameters_are_answered_at_use() {
     let debug = format!("{:?}", Pipeline::at("j1"));
     assert_eq!(debug, "ChannelAt(Ok(\"pipeline:j1\"))");
 }
+
+#[derive(Channel, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[channel("bounded")]
+enum Bounded {
+    #[topic(messages = 100, bytes = 65_536, age = "7d")]
+    Log(u8),
+    #[topic(keep = "latest", age = "90s")]
+    Latest(u8),
+    Default(u8),
+}
+
+#[test]
+fn bounds_are_those_of_the_topic_and_then_the_servers() {
+    use std::time::Duration;
+    let default = stepcast_protocol::Bounds::default();
+    let bounds = |index: usize| Bounded::spec().topics[index].retention.or(default);
+    let log = bounds(0);
+    assert_eq!((log.messages, log.bytes), (100, 65_536));
+    assert_eq!(log.age, Duration::from_secs(7 * 24 * 60 * 60));
+    assert_eq!(bounds(1).age, Duration::from_secs(90));
+    assert_eq!(bounds(1).messages, default.messages);
+    assert_eq!(bounds(2), default);
+}

@@ -1,0 +1,6 @@
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("chat")]
+enum Chat {
+    #[topic(keep = "live", age = "1h")]
+    Said(String),
+}
