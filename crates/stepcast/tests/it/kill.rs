@@ -2,6 +2,8 @@
 //!
 //! The process is this test binary, started again for [`the_process_that_is_killed`] alone. It prints a line for each thing that it knows to be
 //! true: a step's closure was called, its result came back, a durable publish came back, a run ended.
+//!
+//! `STEPCAST_KILLS=1000` makes it long.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +20,7 @@ use stepcast::{Cursor, RunStatus};
 
 const FILE: &str = "STEPCAST_KILLED_FILE";
 const FIRST: &str = "STEPCAST_KILLED_FIRST";
-const KILLS: u64 = 50;
+const KILLS: &str = "STEPCAST_KILLS";
 const PER_LIFE: u64 = 10_000;
 
 #[derive(Event, Serialize, Deserialize)]
@@ -30,8 +32,15 @@ struct Work {
 #[derive(Channel, Serialize, Deserialize, JsonSchema)]
 #[channel("kill")]
 enum Log {
+    /// Durable.
+    #[topic(messages = 10_000_000, bytes = 10_000_000_000)]
     Done { n: u64 },
+    /// Published inside a step: taken back when the process dies in it.
+    #[topic(messages = 10_000_000, bytes = 10_000_000_000)]
     Noise { n: u64 },
+    /// Published between steps: by one execution of the function, however many there are.
+    #[topic(messages = 10_000_000, bytes = 10_000_000_000)]
+    Between { n: u64 },
 }
 
 /// Says it in one write, so that a kill leaves no half a line that reads as another.
@@ -53,6 +62,7 @@ async fn work(ctx: Ctx<Work>) -> Result<(), Error> {
         })
         .await?;
     say("has-first", n);
+    ctx.publish(&log, Log::Between { n }).await?;
     ctx.step("publish").publish(&log, Log::Done { n }).await?;
     say("published", n);
     ctx.step("last")
@@ -144,16 +154,17 @@ fn live_and_die(file: &Path, life: u64, lines: usize) -> Vec<(String, u64)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_survives_fifty_kills() {
+async fn what_was_acknowledged_survives_kills() {
     let seed =
         std::env::var("SEED").map_or_else(|_| rand::random::<u64>(), |seed| seed.parse().unwrap());
     println!("SEED={seed}");
+    let kills = std::env::var(KILLS).map_or(50, |kills| kills.parse().unwrap());
     let mut rng = StdRng::seed_from_u64(seed);
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("kill.db");
     let mut said = Vec::new();
-    for life in 0..KILLS {
-        said.extend(live_and_die(&file, life, rng.random_range(1..160)));
+    for life in 0..kills {
+        said.extend(live_and_die(&file, life, rng.random_range(1..400)));
     }
 
     let counts = said
@@ -179,16 +190,36 @@ async fn what_was_acknowledged_survives_fifty_kills() {
     let stepcast = open(&file).await;
     let ends = all_ends(&stepcast).await;
     let log = all_messages(&stepcast).await;
-    let mut done = BTreeMap::<u64, u64>::new();
-    for (_, message) in &log {
-        if let Log::Done { n } = message {
-            *done.entry(*n).or_default() += 1;
+    let count = |pick: fn(&Log) -> Option<u64>| {
+        let mut times = BTreeMap::<u64, u64>::new();
+        for n in log.iter().filter_map(|(_, message)| pick(message)) {
+            *times.entry(n).or_default() += 1;
         }
+        assert!(
+            times.values().all(|times| *times == 1),
+            "a message stands twice: {times:?}"
+        );
+        times
+    };
+    let done = count(|message| match message {
+        Log::Done { n } => Some(*n),
+        Log::Noise { .. } | Log::Between { .. } => None,
+    });
+    let noise = count(|message| match message {
+        Log::Noise { n } => Some(*n),
+        Log::Done { .. } | Log::Between { .. } => None,
+    });
+    let between = count(|message| match message {
+        Log::Between { n } => Some(*n),
+        Log::Done { .. } | Log::Noise { .. } => None,
+    });
+    for n in done.keys() {
+        assert!(
+            noise.contains_key(n),
+            "what the first step of {n} said is gone"
+        );
+        assert!(between.contains_key(n), "what the body of {n} said is gone");
     }
-    assert!(
-        done.values().all(|times| *times == 1),
-        "a durable message is in the log twice"
-    );
     for (what, n) in &said {
         if what == "published" || what == "ended" {
             assert!(
@@ -210,7 +241,7 @@ async fn what_was_acknowledged_survives_fifty_kills() {
         "each completed run has published once"
     );
     println!(
-        "{KILLS} kills, said: {counts:?}, runs completed: {completed}, given up after five crashes without progress: {given_up}, \
+        "{kills} kills, said: {counts:?}, runs completed: {completed}, given up after five crashes without progress: {given_up}, \
          messages in the log: {}",
         log.len()
     );
@@ -248,7 +279,7 @@ async fn all_ends(stepcast: &Stepcast) -> Ends {
 /// All of the log, up to a message that is published now.
 async fn all_messages(stepcast: &Stepcast) -> Vec<(Cursor, Log)> {
     let last = stepcast
-        .publish(&Log::at(), Log::Noise { n: 0 })
+        .publish(&Log::at(), Log::Noise { n: u64::MAX })
         .durable()
         .await
         .unwrap();
