@@ -20,8 +20,10 @@ pub(crate) async fn run(stepcast: &Stepcast) -> Result<(), Error> {
     let mut out = std::io::stdout();
     let job = new_job();
     let pipeline = Pipeline::at(&job);
+    // Opened before the run begins, so that every message comes by itself.
+    let updates = stepcast.subscribe(&pipeline).opened().await?;
     let run = stepcast.send(Generate { job }).await?.run().await?;
-    let mut updates = stepcast.subscribe(&pipeline).until_run_ends(run);
+    let mut updates = updates.until_run_ends(run);
     while let Some(update) = updates.try_next().await? {
         match update {
             Update::Message(Message {

@@ -12,7 +12,7 @@ use super::{
     log::{ChannelLog, Slice},
 };
 
-/// Bytes that a reader of a topic that folds may lag before a snapshot is cheaper than what it missed.
+/// Bytes that a reader of a topic that folds may lag whatever a snapshot has.
 const SNAPSHOT_BYTES: usize = 64 * 1024;
 
 /// Somebody who wants to know when a channel has more to see.
@@ -129,7 +129,9 @@ impl State {
     }
 
     fn is_far_behind(&self, cursor: Cursor) -> bool {
-        cursor < self.log.tail_after() || self.log.bytes_after(cursor) > SNAPSHOT_BYTES
+        let folds = || self.topics.values().filter_map(|topic| topic.fold.as_ref());
+        let snapshots = || SNAPSHOT_BYTES.max(folds().map(Fold::bytes).sum());
+        cursor < self.log.tail_after() || self.log.bytes_after(cursor) > snapshots()
     }
 
     /// A message of this topic goes to the store.

@@ -74,6 +74,17 @@ impl Fold {
         }
     }
 
+    /// About how many bytes a snapshot has.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Latest(latest) => latest
+                .kept
+                .last()
+                .map_or(0, |entry| entry.message.payload.len()),
+            Self::Text(text) => text.pieces.iter().map(|piece| piece.text.len()).sum(),
+        }
+    }
+
     /// Bytes of text that a run has said; 0 where the topic is no text.
     pub(super) fn text_bytes(&self, run: Option<RunId>) -> usize {
         match self {

@@ -72,7 +72,7 @@ impl Hub {
     /// Up to where a topic's messages have to go.
     async fn over(
         &self,
-        channel: &Channel,
+        channel: &Arc<Channel>,
         topic: &TopicName,
         keep: &Keep,
     ) -> Result<Option<Cursor>, StoreError> {
@@ -84,6 +84,7 @@ impl Hub {
                 self.0.store.overflow(channel, topic, bounds).await
             }
             Keep::Latest => {
+                self.prepare(channel, topic, keep).await?;
                 let state = channel.state();
                 let fold = state
                     .topics

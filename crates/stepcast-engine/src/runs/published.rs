@@ -40,8 +40,8 @@ impl BodyKey {
 /// The messages of one run.
 #[derive(Debug, Default)]
 pub(super) struct Published {
-    /// Per step, and for the body without one, what its attempt has said so far.
-    attempts: BTreeMap<Option<StepId>, Said>,
+    /// What each attempt of a step, and of the body where there is none, has said so far.
+    attempts: BTreeMap<Attempt, Said>,
     /// Per step, the last attempt that is over.
     over: BTreeMap<StepId, u32>,
     /// Set when nobody executes the run any more.
@@ -52,6 +52,13 @@ pub(super) struct Published {
     settled_count: usize,
     /// Channels whose first message of this run is on its way to the store, or there.
     marked: BTreeSet<ChannelName>,
+}
+
+/// A step, or the body, and the number of its attempt. A dropped attempt may not be judged yet when the next one speaks.
+type Attempt = (Option<StepId>, u32);
+
+fn attempt_of(origin: &Origin) -> Attempt {
+    (origin.step.clone(), origin.attempt)
 }
 
 /// What one attempt has said.
@@ -140,7 +147,8 @@ impl Published {
         let key = match origin.step {
             Some(_) => None,
             None => {
-                let unsettled = self.attempts.get(&None).map_or(0, |said| said.keys.len());
+                let of_body = self.attempts.values().map(|said| said.keys.len());
+                let unsettled: usize = of_body.sum();
                 if self.settled_count + unsettled >= limits::BODY_MESSAGES_PER_RUN {
                     return Err(EngineError::TooManyBodyPublishes { run: origin.run });
                 }
@@ -167,12 +175,8 @@ impl Published {
         }
         let said = self
             .attempts
-            .entry(origin.step.clone())
+            .entry(attempt_of(origin))
             .or_insert_with(|| Said::new(origin));
-        if said.origin != *origin {
-            // An attempt that has fallen was taken out; what is left is of an attempt that nobody reported on.
-            *said = Said::new(origin);
-        }
         said.keys.extend(admitted.key);
         let is_known =
             |known: &&mut SaidOn| known.topic == topic && Arc::ptr_eq(&known.channel, channel);
@@ -190,11 +194,8 @@ impl Published {
 
     /// A message that was posted could not be written, and its publisher was told.
     pub(super) fn forget(&mut self, origin: &Origin, channel: &ChannelName, draft: &Draft) {
-        if origin.step.is_some() {
-            return;
-        }
         let key = BodyKey::of(channel, &draft.topic, &draft.payload);
-        if let Some(said) = self.attempts.get_mut(&None)
+        if let Some(said) = self.attempts.get_mut(&attempt_of(origin))
             && let Some(index) = said.keys.iter().rposition(|known| *known == key)
         {
             said.keys.remove(index);
@@ -206,32 +207,38 @@ impl Published {
         for verdict in verdicts {
             match verdict {
                 Verdict::StepStands(step, attempt) => {
-                    self.over.insert(step.clone(), *attempt);
-                    let said = self.attempts.remove(&Some(step.clone()));
+                    let said = self.end_attempt(step, *attempt);
                     judged.stand.extend(said);
                 }
                 Verdict::StepFalls(step, attempt) => {
-                    self.over.insert(step.clone(), *attempt);
-                    let said = self.attempts.remove(&Some(step.clone()));
+                    let said = self.end_attempt(step, *attempt);
                     said.into_iter().for_each(|said| judged.fall(said));
                 }
                 Verdict::OpenStepsFall => {
                     self.is_closed = true;
-                    let body = self.attempts.remove(&None);
-                    let open = std::mem::take(&mut self.attempts);
-                    open.into_values().for_each(|said| judged.fall(said));
-                    self.attempts.extend(body.map(|body| (None, body)));
+                    let open = self.take(|(step, _)| step.is_some());
+                    open.into_iter().for_each(|said| judged.fall(said));
                 }
                 Verdict::BodyStands => {
-                    let body = self.attempts.remove(&None);
+                    let body = self.take(|(step, _)| step.is_none());
                     body.into_iter().for_each(|body| judged.settle(run, body));
                 }
                 Verdict::BodyFalls => {
-                    let body = self.attempts.remove(&None);
+                    let body = self.take(|(step, _)| step.is_none());
                     body.into_iter().for_each(|body| judged.fall(body));
                 }
             }
         }
+    }
+
+    fn end_attempt(&mut self, step: &StepId, attempt: u32) -> Option<Said> {
+        self.over.insert(step.clone(), attempt);
+        self.attempts.remove(&(Some(step.clone()), attempt))
+    }
+
+    fn take(&mut self, is_meant: impl Fn(&Attempt) -> bool) -> Vec<Said> {
+        let meant = self.attempts.extract_if(.., |attempt, _| is_meant(attempt));
+        meant.map(|(_, said)| said).collect()
     }
 
     /// The commit of what was judged is on disk.
@@ -247,11 +254,11 @@ impl Published {
     /// What was judged is judged again, as its commit found no space.
     pub(super) fn restore(&mut self, judged: Judged) {
         for mut said in judged.stand.into_iter().chain(judged.fell) {
-            let step = said.origin.step.clone();
-            if let Some(later) = self.attempts.remove(&step) {
+            let attempt = attempt_of(&said.origin);
+            if let Some(later) = self.attempts.remove(&attempt) {
                 said.append(later);
             }
-            self.attempts.insert(step, said);
+            self.attempts.insert(attempt, said);
         }
     }
 }

@@ -362,3 +362,34 @@ async fn a_reader_of_messages_alone_is_told_that_it_showed_too_much() {
     );
     assert!(within(messages.try_next()).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_dropped_attempt_takes_back_what_it_said_though_the_next_speaks_already() {
+    let world = World::of(|ctx, log: Log| async move {
+        let draft = Draft::at("d");
+        let say = async |what: &str, ends: bool| {
+            ctx.step("say")
+                .run(|| async {
+                    ctx.publish(&draft, note(what)).await?;
+                    log.say(what);
+                    if !ends {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok(())
+                })
+                .await
+        };
+        tokio::select! {
+            biased;
+            result = say("dropped", false) => result?,
+            () = log.until("dropped") => {}
+        }
+        say("kept", true).await?;
+        ctx.step("end").publish(&draft, note("the end")).await
+    })
+    .await;
+    let run = world.start().await;
+    world.result::<()>(run).await.unwrap();
+    let page = read(world.subscribe(&Draft::at("d"))).await;
+    assert_eq!(page.notes, ["kept", "the end"]);
+}

@@ -62,6 +62,16 @@ enum State {
     Done,
 }
 
+impl State {
+    fn open(reader: hub::Subscription) -> Self {
+        Self::Open {
+            reader: Box::new(reader),
+            ending: None,
+            ended: None,
+        }
+    }
+}
+
 impl<C: Channel> Subscription<C> {
     pub(super) fn new(engine: Engine, channels: &Channels, channel: &ChannelAt<C>) -> Self {
         let channel = channels
@@ -103,6 +113,18 @@ impl<C: Channel> Subscription<C> {
         }
     }
 
+    /// Begins to read now rather than at the first poll, so that what is published from here on comes as it is published, not as part of
+    /// a snapshot.
+    ///
+    /// # Errors
+    /// `bad_channel`, `bad_topic` and `bad_cursor`.
+    pub async fn opened(mut self) -> Result<Self, Error> {
+        if let State::New = self.state {
+            self.state = State::open(self.open()?.await?);
+        }
+        Ok(self)
+    }
+
     /// Only the messages: a `Stream` of `Result<Message<C>, Error>`.
     #[must_use]
     pub fn messages(self) -> Messages<C> {
@@ -136,11 +158,6 @@ impl<C: Channel> Subscription<C> {
                 .map_err(|error| Error::coded(error.code(), error))
         }))
     }
-
-    fn ending(&mut self) -> Option<Ending> {
-        let run = self.until.take()?;
-        Some(Box::pin(async move { run.end().await }))
-    }
 }
 
 impl<C: Channel> Stream for Subscription<C> {
@@ -162,14 +179,7 @@ impl<C: Channel> Stream for Subscription<C> {
                         return Poll::Pending;
                     };
                     match opened {
-                        Ok(reader) => {
-                            let ending = this.ending();
-                            this.state = State::Open {
-                                reader: Box::new(reader),
-                                ending,
-                                ended: None,
-                            };
-                        }
+                        Ok(reader) => this.state = State::open(reader),
                         Err(error) => {
                             this.state = State::Done;
                             return Poll::Ready(Some(Err(error)));
@@ -181,6 +191,9 @@ impl<C: Channel> Stream for Subscription<C> {
                     ending,
                     ended,
                 } => {
+                    if let Some(run) = this.until.take() {
+                        *ending = Some(Box::pin(async move { run.end().await }));
+                    }
                     if let Some(end) = ending
                         && let Poll::Ready(end) = end.as_mut().poll(context)
                     {
