@@ -35,6 +35,8 @@ pub enum Kind {
         /// Earlier messages of the attempt stand.
         after: Cursor,
     },
+    /// Every run that the channel is named after has ended. Only npm `inngest` is told so, as a frame of kind `run`; it is not kept.
+    Ended,
 }
 
 /// One item of a channel's log: a published message, or the record that some are void.
@@ -63,7 +65,7 @@ impl Message {
     pub fn is_data(&self) -> bool {
         match self.kind {
             Kind::Data => true,
-            Kind::Rollback { .. } => false,
+            Kind::Rollback { .. } | Kind::Ended => false,
         }
     }
 
@@ -71,7 +73,7 @@ impl Message {
     #[must_use]
     pub fn voids(&self, other: &Self) -> bool {
         match self.kind {
-            Kind::Data => false,
+            Kind::Data | Kind::Ended => false,
             Kind::Rollback { after } => {
                 other.is_data()
                     && other.topic == self.topic
@@ -82,7 +84,7 @@ impl Message {
         }
     }
 
-    /// The frame of kind `data` that both npm `inngest` and native readers understand.
+    /// The frame of kind `data` that both npm `inngest` and native readers understand, or that of kind `run` for npm `inngest` alone.
     ///
     /// It contains nothing that belongs to one connection, so that one encoding serves every reader. Absent values are left
     /// out, as `inngest` drops a frame with `null` in an optional field. A payload that is not JSON is sent as a string; no
@@ -92,7 +94,10 @@ impl Message {
         let origin = self.origin.as_deref();
         let data = raw_payload(&self.payload);
         let frame = DataFrame {
-            kind: "data",
+            kind: match self.kind {
+                Kind::Data | Kind::Rollback { .. } => "data",
+                Kind::Ended => "run",
+            },
             data: &data,
             created_at: self.created_at.to_string(),
             channel,

@@ -98,7 +98,7 @@ impl State {
                 }
             }
             match message.kind {
-                Kind::Data => {}
+                Kind::Data | Kind::Ended => {}
                 Kind::Rollback { .. } => self.log.void(message),
             }
         }
@@ -208,6 +208,11 @@ impl Channel {
                 fold.settle(settled);
             }
         }
+    }
+
+    /// When a message was accepted last.
+    pub(crate) fn used_at(&self) -> Timestamp {
+        self.state().used_at
     }
 
     /// The last number given out, visible or not.

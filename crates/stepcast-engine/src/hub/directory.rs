@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use stepcast_protocol::{ChannelName, Cursor, Offset, Timestamp, limits};
 use tokio::sync::OnceCell;
 
-use super::{channel::Channel, log::ChannelLog};
+use super::{channel::Channel, log::ChannelLog, segments::Segments};
 use crate::store::{Batch, Store, StoreError, StoreExt, Urgency, Write};
 
 /// How long a channel that nobody uses stays in memory.
@@ -26,6 +26,7 @@ type Shard = HashMap<ChannelName, Arc<OnceCell<Arc<Channel>>>>;
 pub(super) struct Directory {
     hasher: RandomState,
     shards: Vec<Mutex<Shard>>,
+    segments: Segments,
 }
 
 impl Default for Directory {
@@ -34,6 +35,7 @@ impl Default for Directory {
         Self {
             hasher: RandomState::new(),
             shards,
+            segments: Segments::default(),
         }
     }
 }
@@ -60,9 +62,17 @@ impl Directory {
         if let Some(channel) = cell.get() {
             return Ok(Arc::clone(channel));
         }
-        cell.get_or_try_init(|| load(name, store, now))
-            .await
-            .map(Arc::clone)
+        let load = async || {
+            let channel = load(name, store, now).await?;
+            self.segments.add(&channel);
+            Ok(channel)
+        };
+        cell.get_or_try_init(load).await.map(Arc::clone)
+    }
+
+    /// Channels in memory whose names have this segment.
+    pub(super) fn named_after(&self, segment: &str) -> Vec<Arc<Channel>> {
+        self.segments.of(segment)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -88,6 +98,7 @@ impl Directory {
     }
 
     pub(super) fn sweep(&self, store: &dyn Store, now: Timestamp) {
+        self.segments.sweep();
         let crowded = self.len() > CHANNELS;
         let mut bytes = 0;
         for shard in &self.shards {

@@ -5,7 +5,7 @@
 //! cursors into [`Channel`]s, and are told by a [`Watch`] that there is more.
 //!
 //! - `log` (pure): numbers and what is visible; `fold` (pure): what a topic comes to; `channel`: both behind a lock.
-//! - `directory`: which channels are in memory; `publish`: how messages come in.
+//! - `directory`: which channels are in memory, `segments`: what they are named after; `publish`: how messages come in.
 //! - `entry`: how a reader begins, and what it has lost; `subscription`: a reader in this process; `derive`: topics made from runs.
 //! - `retention`: what has to go.
 
@@ -17,6 +17,7 @@ mod fold;
 mod log;
 mod publish;
 mod retention;
+mod segments;
 mod subscription;
 
 pub use self::{
@@ -100,6 +101,13 @@ impl Hub {
     /// The channel, if it is in memory.
     pub(crate) fn find(&self, name: &ChannelName) -> Option<Arc<Channel>> {
         self.0.channels.find(name)
+    }
+
+    /// Channels that somebody reads and whose names have this segment.
+    pub(crate) fn read_and_named_after(&self, segment: &str) -> Vec<Arc<Channel>> {
+        let mut named = self.0.channels.named_after(segment);
+        named.retain(|channel| channel.state().is_watched());
+        named
     }
 
     /// How a topic is kept.

@@ -43,6 +43,14 @@ impl Draft {
         }
     }
 
+    /// Says that every run the channel is named after has ended.
+    pub(crate) fn ended(topic: TopicName, payload: Bytes, origin: Arc<Origin>) -> Self {
+        Self {
+            kind: Kind::Ended,
+            ..Self::new(topic, Keep::Live, payload, Some(origin))
+        }
+    }
+
     /// The record that what an attempt has published after a cursor is void.
     pub(crate) fn rollback(
         topic: TopicName,

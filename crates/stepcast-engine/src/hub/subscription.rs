@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use stepcast_protocol::{Cursor, Epoch, Gap, Snapshot, TopicName};
+use stepcast_protocol::{Cursor, Epoch, Gap, Kind, Snapshot, TopicName};
 use tokio::sync::Notify;
 
 use super::{
@@ -142,7 +142,7 @@ impl Subscription {
         let is_skipped = self.skip.as_ref().is_some_and(|(until, topics)| {
             message.cursor <= *until && topics.contains(&message.topic)
         });
-        self.topics.allows(&message.topic) && !is_skipped
+        message.kind != Kind::Ended && self.topics.allows(&message.topic) && !is_skipped
     }
 
     /// Whether topics that have snapshots are among those it reads right now.

@@ -268,6 +268,7 @@ impl Runs {
 
     /// A run has ended: those who wait for it hear of it.
     fn on_ended(&self, cell: &RunCell) {
+        self.tell_owned(cell);
         let (parent, outcome) = {
             let state = cell.lock();
             (state.run.row.parent.clone(), state.run.row.outcome.clone())

@@ -162,7 +162,7 @@ impl Runs {
 }
 
 impl Inner {
-    fn exposes_result(&self, row: &RunRow) -> bool {
+    pub(super) fn exposes_result(&self, row: &RunRow) -> bool {
         self.functions
             .get(&row.function)
             .is_some_and(|function| function.exposes_result)

@@ -2,7 +2,8 @@
 //!
 //! [`transition`] decides, without I/O. `Runs` carries its decisions out: it keeps the runs that are in memory (`cell`), gives them to the
 //! worker while there is room (`lanes`), and brings them what they wait for (`timers`, `waits`, the ends of other runs). `published` knows
-//! which of a run's messages may still be taken back, `lifecycle` tells those who watch where a run is. It never polls user code and
+//! which of a run's messages may still be taken back, `lifecycle` tells those who watch where a run is, and `owners` pages of npm
+//! `inngest` that the run behind a channel has ended. It never polls user code and
 //! never numbers a message.
 
 mod background;
@@ -14,6 +15,7 @@ mod events;
 mod lanes;
 mod lease;
 mod lifecycle;
+mod owners;
 mod published;
 mod recovery;
 mod retry;

@@ -20,6 +20,8 @@ pub(super) fn insert_message(
     channels.raise(number, message.cursor);
     match message.kind {
         Kind::Data => insert(conn, number, message, KIND_MESSAGE, &message.payload),
+        // Only live topics have it.
+        Kind::Ended => Ok(()),
         Kind::Rollback { after } => {
             void(conn, number, message, after)?;
             let after = after.to_string();
