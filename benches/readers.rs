@@ -1,0 +1,255 @@
+//! How soon a message is there, and what it costs to join late.
+//!
+//! - From publish to delivery, one reader, one message at a time: in the process, through a socket, and durable against the store's own
+//!   commit of the same row.
+//! - Joining a run that has said 10,000 tokens on a `text` topic: bytes and time, with the channel in memory and after a restart.
+//!
+//! `cargo bench --bench readers [-- MESSAGES]`
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use stepcast::{Clock, Position, SqliteOptions, Subscription, prelude::*};
+use stepcast_benches::{Client, micros, quantile};
+use stepcast_engine::store::{Batch, StoreExt, Write, sqlite::SqliteStore};
+use stepcast_protocol::{ChannelName, Cursor, Epoch, Kind, Message, Offset, Timestamp, TopicName};
+
+const TOKENS: usize = 10_000;
+
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("room:{name}")]
+enum Room {
+    #[topic(keep = "live")]
+    Live {
+        text: String,
+    },
+    Said {
+        text: String,
+    },
+}
+
+#[derive(Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("story:{name}")]
+enum Story {
+    #[topic(keep = "text", text = "token")]
+    Tokens { token: String },
+}
+
+#[derive(Event, Serialize, Deserialize)]
+#[event("bench/tell")]
+struct Tell {}
+
+/// About 200 bytes, as most messages have.
+fn text() -> String {
+    "x".repeat(180)
+}
+
+fn app() -> App {
+    App::new("readers")
+        .channel::<Room>()
+        .channel::<Story>()
+        .function(function("tell", tell))
+}
+
+async fn tell(ctx: Ctx<Tell>) -> Result<(), Error> {
+    ctx.step("tell")
+        .run(|| async {
+            for n in 0..TOKENS {
+                let token = format!("word{n} ");
+                ctx.publish(&Story::at("s"), Story::Tokens { token })
+                    .await?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let messages = std::env::args()
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(3_000);
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("readers.db");
+    let stepcast = Stepcast::open(&file, app()).await?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let routes = stepcast
+        .router()
+        .into_make_service_with_connect_info::<SocketAddr>();
+    let serving = tokio::spawn(async move { axum::serve(listener, routes).await });
+
+    println!("publish to delivery, one at a time, {messages} messages of 200 bytes, p50 / p99:");
+    show(
+        "in process, live",
+        in_process(&stepcast, "a", messages, Speed::Live).await?,
+    );
+    show(
+        "in process, log",
+        in_process(&stepcast, "b", messages, Speed::Logged).await?,
+    );
+    show(
+        "through a socket, live",
+        through_socket(&stepcast, address, messages).await?,
+    );
+    let mut durable = in_process(&stepcast, "c", messages / 10, Speed::Durable).await?;
+    let mut floor = store_alone(&dir.path().join("floor.db"), messages / 10).await?;
+    let over = quantile(&mut durable, 0.5).saturating_sub(quantile(&mut floor, 0.5));
+    show("in process, durable", durable);
+    show("floor: the store's commit of the same row", floor);
+    println!("  durable over its commit, p50: {:.0} µs", micros(over));
+
+    late_join(&stepcast, address, "in memory").await?;
+    stepcast.shutdown().await?;
+    serving.abort();
+    let stepcast = Stepcast::open(&file, app()).await?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let routes = stepcast
+        .router()
+        .into_make_service_with_connect_info::<SocketAddr>();
+    let serving = tokio::spawn(async move { axum::serve(listener, routes).await });
+    join(&stepcast, address, "after a restart").await?;
+    stepcast.shutdown().await?;
+    serving.abort();
+    Ok(())
+}
+
+fn show(what: &str, mut measured: Vec<Duration>) {
+    let (p50, p99) = (quantile(&mut measured, 0.5), quantile(&mut measured, 0.99));
+    println!("  {what}: {:.1} / {:.1} µs", micros(p50), micros(p99));
+}
+
+#[derive(Clone, Copy)]
+enum Speed {
+    Live,
+    Logged,
+    Durable,
+}
+
+async fn in_process(
+    stepcast: &Stepcast,
+    name: &str,
+    messages: usize,
+    speed: Speed,
+) -> Result<Vec<Duration>, Error> {
+    let room = Room::at(name);
+    let mut reader: Subscription<Room> = stepcast
+        .subscribe(&room)
+        .from(Position::Now)
+        .opened()
+        .await?;
+    let mut measured = Vec::with_capacity(messages);
+    for _ in 0..messages {
+        let message = match speed {
+            Speed::Live => Room::Live { text: text() },
+            Speed::Logged | Speed::Durable => Room::Said { text: text() },
+        };
+        let begin = Instant::now();
+        let publish = stepcast.publish(&room, message);
+        match speed {
+            Speed::Live | Speed::Logged => publish.await?,
+            Speed::Durable => publish.durable().await?,
+        };
+        reader.try_next().await?;
+        measured.push(begin.elapsed());
+    }
+    Ok(measured)
+}
+
+async fn through_socket(
+    stepcast: &Stepcast,
+    address: SocketAddr,
+    messages: usize,
+) -> Result<Vec<Duration>, Error> {
+    let room = Room::at("socket");
+    let token = stepcast.token(&room).await?;
+    let (seen, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    let (go, gone) = tokio::sync::oneshot::channel();
+    let reader = std::thread::spawn(move || -> std::io::Result<()> {
+        let mut client = Client::connect(address, &token, "")?;
+        go.send(()).ok();
+        for _ in 0..messages {
+            client.read()?;
+            seen.send(Instant::now()).ok();
+        }
+        Ok(())
+    });
+    gone.await
+        .map_err(|_| Error::msg("the reader did not connect"))?;
+    let mut measured = Vec::with_capacity(messages);
+    for _ in 0..messages {
+        let begin = Instant::now();
+        stepcast.publish(&room, Room::Live { text: text() }).await?;
+        let arrived = arrivals.recv().await;
+        let arrived = arrived.ok_or_else(|| Error::msg("the reader has gone"))?;
+        measured.push(arrived.duration_since(begin));
+    }
+    reader
+        .join()
+        .map_err(|_| Error::msg("the reader panicked"))??;
+    Ok(measured)
+}
+
+/// Commits one message at a time, as a durable publish does.
+async fn store_alone(file: &Path, messages: usize) -> Result<Vec<Duration>, Error> {
+    let store = SqliteStore::open(file, SqliteOptions::new(), Clock::system())?;
+    let channel = ChannelName::parse("room:c")?;
+    let mut measured = Vec::with_capacity(messages);
+    for n in 1..=messages {
+        let message = Message {
+            cursor: Cursor::new(Epoch(1), Offset(u64::try_from(n)?)),
+            topic: TopicName::parse("said")?,
+            kind: Kind::Data,
+            payload: Bytes::from(format!("{{\"text\":\"{}\"}}", text())),
+            created_at: Timestamp::from_millis(1),
+            origin: None,
+        };
+        let begin = Instant::now();
+        let write = Write::Message(channel.clone(), Arc::new(message));
+        store.commit(Batch::of(vec![write])).await?;
+        measured.push(begin.elapsed());
+    }
+    Ok(measured)
+}
+
+async fn late_join(stepcast: &Stepcast, address: SocketAddr, what: &str) -> Result<(), Error> {
+    stepcast.send(Tell {}).await?.run().await?.end().await?;
+    println!(
+        "joining a run of {TOKENS} tokens on a `text` topic, through a socket, from the start:"
+    );
+    join(stepcast, address, what).await
+}
+
+async fn join(stepcast: &Stepcast, address: SocketAddr, what: &str) -> Result<(), Error> {
+    let said: String = (0..TOKENS).map(|n| format!("word{n} ")).collect();
+    let json = serde_json::to_string(&said)?.len();
+    let token = stepcast.token(&Story::at("s")).await?;
+    let joined = tokio::task::spawn_blocking(move || -> std::io::Result<(Duration, usize)> {
+        let begin = Instant::now();
+        let mut client = Client::connect(address, &token, "&v=1&from=start")?;
+        loop {
+            let (frame, bytes) = client.read()?;
+            if frame.contains("\"kind\":\"snapshot\"") {
+                return Ok((begin.elapsed(), bytes));
+            }
+        }
+    });
+    let (took, bytes) = joined.await??;
+    #[expect(clippy::cast_precision_loss, reason = "a ratio to print")]
+    let ratio = bytes as f64 / json as f64;
+    println!(
+        "  {what}: {:.1} ms, {bytes} bytes, {ratio:.2} of the text as JSON",
+        took.as_secs_f64() * 1e3
+    );
+    Ok(())
+}
