@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{Html, IntoResponse, Response},
     routing::{get, post},
@@ -28,8 +28,8 @@ pub(crate) async fn serve(listener: TcpListener, stepcast: Stepcast) -> Result<(
     let routes = Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
         .route("/token", post(token))
+        .route("/run-token", post(run_token))
         .route("/start", post(start))
-        .route("/status/{run}", get(status))
         .with_state(stepcast.clone())
         .merge(stepcast.router())
         .merge(stepcast.operator_router(Keys::Dev));
@@ -85,6 +85,20 @@ async fn token(
     ))
 }
 
+#[derive(Deserialize)]
+struct Watched {
+    run: RunId,
+}
+
+/// A token for where a run is.
+async fn run_token(
+    State(stepcast): State<Stepcast>,
+    Json(watched): Json<Watched>,
+) -> Result<Json<Value>, Problem> {
+    let token = stepcast.run_token(watched.run).await?;
+    Ok(Json(json!({ "token": token })))
+}
+
 /// Starts a run. The token is minted first, so that it covers the whole run.
 async fn start(
     State(stepcast): State<Stepcast>,
@@ -97,15 +111,6 @@ async fn start(
     Ok(Json(
         json!({ "run_id": run.id(), "channel": pipeline.name()?.as_str(), "token": token }),
     ))
-}
-
-/// Answers when the run has ended.
-async fn status(
-    State(stepcast): State<Stepcast>,
-    Path(run): Path<RunId>,
-) -> Result<Json<Value>, Problem> {
-    let run = stepcast.run(run).end().await?;
-    Ok(Json(json!({ "status": run.status })))
 }
 
 /// An error as an answer.
