@@ -1,10 +1,12 @@
 //! The routes. Each handler decodes, calls the engine once and encodes; what it decides is only who may ask and what a request
 //! says.
 //!
-//! [`problem`] and [`body`] are what they share; [`reader`] is what both ways of reading a channel have in common.
+//! [`problem`], [`body`] and [`envelope`] are what they share; [`reader`] is what all ways of reading a channel have in common.
 
 mod body;
+mod channels;
 mod connect;
+mod envelope;
 mod events;
 mod handshake;
 mod problem;
@@ -50,6 +52,7 @@ pub(crate) fn token_routes(gateway: &Gateway) -> Router {
 pub(crate) fn operator_routes(gateway: &Gateway, keys: Arc<Keyring>) -> Router {
     Router::new()
         .route(paths::TOKEN, post(token::mint))
+        .route(paths::CHANNEL, get(channels::read))
         .route(paths::RUNS, get(runs::list))
         .route(paths::RUN, get(runs::read).delete(runs::cancel))
         .route_layer(from_fn_with_state(keys, guard))
