@@ -9,6 +9,7 @@ mod connect;
 mod envelope;
 mod events;
 mod handshake;
+mod messages;
 mod problem;
 mod publish;
 mod query;
@@ -41,6 +42,7 @@ pub(crate) fn token_routes(gateway: &Gateway) -> Router {
     Router::new()
         .route(paths::CONNECT, get(connect::connect))
         .route(paths::SSE, get(sse::stream).options(preflight))
+        .route(paths::MESSAGES, get(messages::poll).options(preflight))
         .layer(map_response(allow_any_origin))
         .route(paths::PUBLISH, post(publish::publish))
         .route(paths::HEALTH, get(health))
