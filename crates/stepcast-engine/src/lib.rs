@@ -18,5 +18,5 @@ pub mod hub;
 pub mod runs;
 pub mod store;
 
-pub use engine::{Engine, EngineOptions, Publication};
+pub use engine::{ChannelView, Engine, EngineOptions, Publication, TopicView};
 pub use error::EngineError;

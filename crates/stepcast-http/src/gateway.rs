@@ -161,7 +161,7 @@ impl Gateway {
     /// [`GatewayError`] when the store or the operating system refuses.
     pub async fn new(engine: Engine, options: GatewayOptions) -> Result<Self, GatewayError> {
         let tokens = tokens(&engine, &options).await?;
-        let fanout = Fanout::start(engine.hub(), &tokens, &options.fanout)?;
+        let fanout = Fanout::start(&engine, &tokens, &options.fanout)?;
         Ok(Self(Arc::new(Inner {
             engine,
             tokens,

@@ -6,9 +6,11 @@
 //! - [`keys`]: who may use the operator routes.
 //! - [`tokens`]: what a browser is allowed, signed.
 //! - `api`: one handler per route: decode, one call of the engine, encode.
+//! - `entrance`: where a reader begins.
 //! - `fanout`: WebSocket connections, spread over shards that read channels by cursor.
 
 mod api;
+mod entrance;
 mod fanout;
 pub mod gateway;
 pub mod keys;

@@ -35,4 +35,7 @@ pub struct ChannelGrant {
     pub cursor: Cursor,
     /// Whether older messages than `cursor` may be read as well.
     pub history: bool,
+    /// Seconds that a native connection may read on after it has shown the token; [`crate::limits::SESSION`] when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<u64>,
 }

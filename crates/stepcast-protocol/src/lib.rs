@@ -4,15 +4,16 @@
 //! async runtime. Read in this order:
 //!
 //! - [`ids`] and [`names`]: what things are called ([`RunId`], [`ChannelName`], …), checked once when parsed.
-//! - [`cursor`]: where a reader is ([`Cursor`] = epoch and offset).
+//! - [`cursor`]: where a reader is ([`Cursor`] = epoch and offset); [`beginning`]: where one starts.
 //! - [`topic`] and [`template`]: what a channel declares: topics, how each is kept, names with parameters.
 //! - [`message`] and [`event`]: what is published, and what triggers functions.
-//! - [`frame`]: what readers are told beside messages: snapshots, rollbacks, gaps.
+//! - [`frame`]: what the server and a native reader say to each other.
 //! - [`run`]: a run's status as the outside sees it.
 //! - [`claims`]: what a token permits.
 //! - [`error`]: one [`ErrorCode`] for every refusal, with HTTP status and retryability.
 //! - [`limits`] and [`paths`]: every bound and every route, each in one file.
 
+pub mod beginning;
 pub mod claims;
 pub mod cursor;
 pub mod error;
@@ -28,6 +29,7 @@ pub mod template;
 pub mod timestamp;
 pub mod topic;
 
+pub use beginning::Beginning;
 pub use claims::{ChannelGrant, Claims};
 pub use cursor::{Cursor, Epoch, Offset};
 pub use error::{ErrorBody, ErrorCode};

@@ -64,6 +64,10 @@ pub const OWNER_WAIT: Duration = Duration::from_secs(10);
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
 /// How long a token for the browser's `EventSource`, which cannot refresh, may be asked to live.
 pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a native connection may read on after it has shown a token that does not say it.
+pub const SESSION: Duration = Duration::from_secs(60 * 60);
+/// The longest session a token may be asked to allow.
+pub const SESSION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Topics one token may name.
 pub const TOPICS_PER_TOKEN: usize = 64;
 /// Subscriptions of one connection.
@@ -72,6 +76,16 @@ pub const SUBSCRIPTIONS_PER_CONNECTION: usize = 256;
 pub const CONNECTIONS_PER_ADDRESS: usize = 1_024;
 /// Bytes of a frame that a WebSocket client sends.
 pub const CLIENT_FRAME_BYTES: usize = 32 * 1024;
+/// Bytes of what comes back with the answer to a client's `ping` frame.
+pub const PING_BYTES: usize = 256;
+/// Bytes of answers that may wait for a socket before no more is read from it.
+pub const ANSWER_BYTES: usize = 16 * 1024;
+/// Over how much time clients are told to spread when they have to connect again.
+pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
+/// How long a long poll may wait.
+pub const POLL_WAIT: Duration = Duration::from_secs(30);
+/// Frames in the answer to one long poll.
+pub const POLL_FRAMES: usize = 1_000;
 /// How often a connection is pinged.
 pub const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long a socket may take nothing before it is closed.

@@ -8,8 +8,12 @@ pub const TOKEN: &str = "/v1/realtime/token";
 pub const CONNECT: &str = "/v1/realtime/connect";
 /// Opens a stream of server-sent events.
 pub const SSE: &str = "/v1/realtime/sse";
+/// Answers with messages as soon as there are some.
+pub const MESSAGES: &str = "/v1/realtime/messages";
 /// Publishes a message.
 pub const PUBLISH: &str = "/v1/realtime/publish";
+/// Says what is kept of a channel.
+pub const CHANNEL: &str = "/v1/channels/{channel}";
 /// Lists runs.
 pub const RUNS: &str = "/v1/runs";
 /// Reads (`GET`) or cancels (`DELETE`) one run.

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use stepcast_protocol::{
-    Cursor, Epoch, ErrorCode, Gap, GapReason, Keep, Offset, Snapshot, TopicName, limits,
+    Beginning, Cursor, Epoch, ErrorCode, Gap, GapReason, Keep, Offset, Snapshot, TopicName, limits,
 };
 
 use super::{Hub, channel::Channel, fold::Fold, log::Posted};
@@ -49,6 +49,17 @@ pub enum Position {
     Last(u64),
     /// After a cursor that it has been given.
     After(Cursor),
+}
+
+impl From<Beginning> for Position {
+    fn from(beginning: Beginning) -> Self {
+        match beginning {
+            Beginning::Start => Self::Start,
+            Beginning::Now => Self::Now,
+            Beginning::Last(count) => Self::Last(count),
+            Beginning::After(cursor) => Self::After(cursor),
+        }
+    }
 }
 
 /// Why a reader cannot go on.
@@ -247,8 +258,15 @@ impl Hub {
         Ok(Entry { notices, ..entry })
     }
 
-    /// Whether messages after a cursor may be lost with the life its reader is of.
-    async fn loss(&self, cursor: Cursor, since: Epoch) -> Result<Option<GapReason>, StoreError> {
+    /// Whether messages after a cursor may be lost with the life its reader is of. One that cannot be told has to know no more.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub async fn loss(
+        &self,
+        cursor: Cursor,
+        since: Epoch,
+    ) -> Result<Option<GapReason>, StoreError> {
         if since == self.0.store.epoch() || cursor == Cursor::START {
             return Ok(None);
         }

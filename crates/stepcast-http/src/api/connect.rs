@@ -1,6 +1,6 @@
 //! `GET /v1/realtime/connect`: the handshake, and the socket's way to its shard.
 
-use std::io;
+use std::{io, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -9,16 +9,13 @@ use axum::{
 };
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
+use stepcast_protocol::frame;
 use tokio::net::TcpStream;
 
-use super::{
-    handshake::Handshake,
-    problem::Problem,
-    query::Query,
-    reader::{self, Reader},
-};
+use super::{handshake::Handshake, problem::Problem, query::Query, reader};
 use crate::{
-    fanout::{self, Newcomer},
+    entrance::Entrance,
+    fanout::{self, Dialect, Newcomer, Permit},
     gateway::Gateway,
 };
 
@@ -32,9 +29,38 @@ pub(super) async fn connect(
     let query = Query::of(&parts.uri)?;
     let grant = reader::grant(&gateway, &parts, &query)?;
     let handshake = Handshake::of(&parts)?;
-    let reader = Reader::open(&gateway, &parts, grant, query.get("from")).await?;
+    let permit = gateway.admit(&parts)?;
+    let session = fanout::session(&grant);
+    let dialect = dialect(&query);
+    let entrance = match dialect {
+        Dialect::Plain => Entrance::at_token(gateway.engine().hub(), grant).await?,
+        Dialect::Native => reader::entrance(&gateway, &grant, query.get("from")).await?,
+    };
+    let reader = Reader {
+        dialect,
+        entrance,
+        session,
+        permit,
+    };
     gateway.spawn(hand_over(gateway.clone(), upgrade, reader));
     Ok(handshake.accepted())
+}
+
+/// Who does not ask for the native protocol is npm `inngest`.
+fn dialect(query: &Query) -> Dialect {
+    if query.get("v") == Some(&frame::VERSION.to_string()) {
+        Dialect::Native
+    } else {
+        Dialect::Plain
+    }
+}
+
+/// A reader that was let in.
+struct Reader {
+    dialect: Dialect,
+    entrance: Entrance,
+    session: Duration,
+    permit: Option<Permit>,
 }
 
 async fn hand_over(gateway: Gateway, upgrade: OnUpgrade, reader: Reader) {
@@ -50,17 +76,17 @@ async fn hand_over(gateway: Gateway, upgrade: OnUpgrade, reader: Reader) {
         }
     };
     let Reader {
-        channel,
-        topics,
-        cursor,
+        dialect,
+        entrance,
+        session,
         permit,
     } = reader;
     let newcomer = Newcomer {
         socket,
         read_ahead,
-        channel,
-        topics,
-        cursor,
+        dialect,
+        entrance,
+        session,
         permit,
     };
     gateway.fanout().adopt(newcomer).await;

@@ -1,12 +1,15 @@
 //! The routes. Each handler decodes, calls the engine once and encodes; what it decides is only who may ask and what a request
 //! says.
 //!
-//! [`problem`] and [`body`] are what they share; [`reader`] is what both ways of reading a channel have in common.
+//! [`problem`], [`body`] and [`envelope`] are what they share; [`reader`] is what all ways of reading a channel have in common.
 
 mod body;
+mod channels;
 mod connect;
+mod envelope;
 mod events;
 mod handshake;
+mod messages;
 mod problem;
 mod publish;
 mod query;
@@ -39,6 +42,7 @@ pub(crate) fn token_routes(gateway: &Gateway) -> Router {
     Router::new()
         .route(paths::CONNECT, get(connect::connect))
         .route(paths::SSE, get(sse::stream).options(preflight))
+        .route(paths::MESSAGES, get(messages::poll).options(preflight))
         .layer(map_response(allow_any_origin))
         .route(paths::PUBLISH, post(publish::publish))
         .route(paths::HEALTH, get(health))
@@ -50,6 +54,7 @@ pub(crate) fn token_routes(gateway: &Gateway) -> Router {
 pub(crate) fn operator_routes(gateway: &Gateway, keys: Arc<Keyring>) -> Router {
     Router::new()
         .route(paths::TOKEN, post(token::mint))
+        .route(paths::CHANNEL, get(channels::read))
         .route(paths::RUNS, get(runs::list))
         .route(paths::RUN, get(runs::read).delete(runs::cancel))
         .route_layer(from_fn_with_state(keys, guard))

@@ -8,7 +8,9 @@ use axum::{
 use stepcast_engine::{EngineError, hub::ReadError, store::StoreError};
 use stepcast_protocol::{ErrorBody, ErrorCode, NameError, event::EventError, ids::IdError};
 
-use crate::{fanout::TooManyConnections, keys::KeyError, tokens::TokenError};
+use crate::{
+    entrance::EntranceError, fanout::TooManyConnections, keys::KeyError, tokens::TokenError,
+};
 
 /// A refusal on its way out.
 #[derive(Debug)]
@@ -71,7 +73,13 @@ macro_rules! from_code {
 }
 
 from_code!(
-    EventError, KeyError, NameError, ReadError, StoreError, TokenError
+    EntranceError,
+    EventError,
+    KeyError,
+    NameError,
+    ReadError,
+    StoreError,
+    TokenError
 );
 
 impl From<IdError> for Problem {

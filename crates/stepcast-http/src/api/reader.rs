@@ -1,24 +1,13 @@
 //! Who wants to read a channel, and from where.
 
-use std::sync::Arc;
-
 use axum::http::request::Parts;
-use stepcast_engine::hub::Channel;
-use stepcast_protocol::{ChannelGrant, Cursor, ErrorCode};
+use stepcast_protocol::{Beginning, ChannelGrant, ErrorCode};
 
 use super::{problem::Problem, query};
 use crate::{
-    fanout::{Permit, topic_set},
+    entrance::{self, Entrance, EntranceError},
     gateway::Gateway,
 };
-
-/// A reader that was let in. It holds its channel, so nothing that is published from here on can pass it by.
-pub(super) struct Reader {
-    pub(super) channel: Arc<Channel>,
-    pub(super) topics: Arc<[stepcast_protocol::TopicName]>,
-    pub(super) cursor: Cursor,
-    pub(super) permit: Option<Permit>,
-}
 
 /// What the request's token lets it read.
 pub(super) fn grant(
@@ -35,46 +24,15 @@ pub(super) fn grant(
     })
 }
 
-impl Reader {
-    /// Lets a reader in: where its token was minted, or at a cursor it has itself.
-    pub(super) async fn open(
-        gateway: &Gateway,
-        parts: &Parts,
-        grant: ChannelGrant,
-        asked: Option<&str>,
-    ) -> Result<Self, Problem> {
-        let permit = gateway.admit(parts)?;
-        let asked = asked
-            .map(str::parse::<Cursor>)
-            .transpose()
-            .map_err(|error| Problem::new(ErrorCode::BadCursor, error))?;
-        let channel = gateway.engine().hub().channel(&grant.channel).await?;
-        let cursor = start(&grant, &channel, asked)?;
-        Ok(Self {
-            channel,
-            topics: topic_set(grant.topics),
-            cursor,
-            permit,
-        })
-    }
-}
-
-fn start(
+/// Lets a reader in where it wants to begin, or where its token was minted.
+pub(super) async fn entrance(
+    gateway: &Gateway,
     grant: &ChannelGrant,
-    channel: &Channel,
-    asked: Option<Cursor>,
-) -> Result<Cursor, Problem> {
-    // A crash may have taken the numbers the token was minted at.
-    let minted = grant.cursor.min(channel.visible());
-    if let Some(asked) = asked {
-        channel.check(asked)?;
-    }
-    match asked {
-        None => Ok(minted),
-        Some(cursor) if cursor < minted && !grant.history => {
-            let sentence = format!("token allows to read after {minted} only, not after {cursor}");
-            Err(Problem::new(ErrorCode::Forbidden, sentence))
-        }
-        Some(cursor) => Ok(cursor),
-    }
+    from: Option<&str>,
+) -> Result<Entrance, Problem> {
+    let from = from.map(str::parse::<Beginning>).transpose();
+    let from = from.map_err(EntranceError::from)?;
+    let topics = entrance::chosen(grant, None)?;
+    let hub = gateway.engine().hub();
+    Ok(Entrance::from(hub, grant, topics, from).await?)
 }

@@ -1,16 +1,14 @@
 //! `/v1/runs`: reads and cancels runs.
 
 use axum::{
-    Json,
     extract::{Path, Request, State},
     http::StatusCode,
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use serde::Serialize;
 use stepcast_engine::EngineError;
 use stepcast_protocol::{ErrorCode, RunId};
 
-use super::{problem::Problem, query::Query};
+use super::{envelope::enveloped, problem::Problem, query::Query};
 use crate::gateway::Gateway;
 
 /// Runs on a page unless the request says otherwise, and at most.
@@ -56,22 +54,4 @@ fn limit(query: &Query) -> Result<usize, Problem> {
             let sentence = format!("limit is `{shown}`, 1 to {LARGEST_PAGE} are allowed");
             Problem::new(ErrorCode::BadRequest, sentence)
         })
-}
-
-/// The form in which `/v1` answers.
-#[derive(Serialize)]
-struct Envelope<T> {
-    data: T,
-    metadata: Metadata,
-}
-
-#[derive(Serialize)]
-struct Metadata {
-    fetched_at: String,
-}
-
-fn enveloped(gateway: &Gateway, data: impl Serialize) -> Response {
-    let fetched_at = gateway.engine().clock().now().to_string();
-    let metadata = Metadata { fetched_at };
-    Json(Envelope { data, metadata }).into_response()
 }

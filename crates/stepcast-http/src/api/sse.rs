@@ -9,19 +9,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{Stream, future::FutureExt, stream};
-use stepcast_engine::hub::{Item, Position, ReadError, Subscription, TopicFilter};
-use stepcast_protocol::ChannelName;
+use stepcast_engine::{
+    clock::Entropy,
+    hub::{Item, ReadError, Subscription, TopicFilter},
+};
+use stepcast_protocol::{ChannelName, frame::ControlFrame};
 use tokio::{
     sync::watch,
     time::{Interval, MissedTickBehavior},
 };
 
-use super::{
-    problem::Problem,
-    query::Query,
-    reader::{self, Reader},
-};
-use crate::{fanout::Permit, gateway::Gateway};
+use super::{problem::Problem, query::Query, reader};
+use crate::{entrance::Entrance, fanout::Permit, gateway::Gateway};
 
 /// Bytes of events that are sent together.
 const CHUNK_BYTES: usize = 32 * 1024;
@@ -40,9 +39,10 @@ pub(super) async fn stream(
         .get("last-event-id")
         .map(|id| String::from_utf8_lossy(id.as_bytes()))
         .filter(|id| !id.is_empty());
-    let asked = last_seen.as_deref().or(query.get("from"));
-    let reader = Reader::open(&gateway, &parts, grant, asked).await?;
-    let events = Events::open(&gateway, reader).await?;
+    let from = last_seen.as_deref().or(query.get("from"));
+    let permit = gateway.admit(&parts)?;
+    let entrance = reader::entrance(&gateway, &grant, from).await?;
+    let events = Events::open(&gateway, entrance, permit).await?;
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-cache"),
@@ -65,23 +65,27 @@ struct Events {
     subscription: Subscription,
     channel: ChannelName,
     comments: Interval,
-    closing: watch::Receiver<bool>,
+    /// Becomes true at the shutdown; gone once that was said.
+    closing: Option<watch::Receiver<bool>>,
+    entropy: Entropy,
     _permit: Option<Permit>,
 }
 
 impl Events {
-    async fn open(gateway: &Gateway, reader: Reader) -> Result<Self, ReadError> {
-        let Reader {
+    async fn open(
+        gateway: &Gateway,
+        entrance: Entrance,
+        permit: Option<Permit>,
+    ) -> Result<Self, ReadError> {
+        let Entrance {
             channel,
             topics,
-            cursor,
-            permit,
-        } = reader;
+            position,
+            ..
+        } = entrance;
         let filter = TopicFilter::Only(topics);
         let hub = gateway.engine().hub();
-        let subscription = hub
-            .subscribe(&channel, filter, Position::After(cursor))
-            .await?;
+        let subscription = hub.subscribe(&channel, filter, position).await?;
         let period = gateway.keepalive();
         let mut comments = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
         comments.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -89,7 +93,8 @@ impl Events {
             subscription,
             channel: channel.name().clone(),
             comments,
-            closing: gateway.closing(),
+            closing: Some(gateway.closing()),
+            entropy: gateway.engine().entropy().clone(),
             _permit: permit,
         })
     }
@@ -101,16 +106,44 @@ impl Events {
             channel,
             comments,
             closing,
+            entropy,
             ..
         } = self;
-        tokio::select! {
-            _ = closing.wait_for(|closing| *closing) => None,
-            first = poll_fn(|context| Pin::new(&mut *subscription).poll_next(context)) => {
-                chunk(subscription, channel, first?)
+        let is_closing = closing.as_mut()?;
+        let next = tokio::select! {
+            _ = is_closing.wait_for(|closing| *closing) => Next::Closing,
+            item = poll_fn(|context| Pin::new(&mut *subscription).poll_next(context)) => {
+                Next::Item(item)
             }
-            _ = comments.tick() => Some(COMMENT),
+            _ = comments.tick() => Next::Comment,
+        };
+        match next {
+            Next::Closing => {
+                *closing = None;
+                Some(end(entropy))
+            }
+            Next::Item(first) => chunk(subscription, channel, first?),
+            Next::Comment => Some(COMMENT),
         }
     }
+}
+
+/// What comes next on a stream.
+enum Next {
+    Item(Option<Result<Item, ReadError>>),
+    Comment,
+    Closing,
+}
+
+/// Says that the server goes; `EventSource` comes back by itself after `retry`.
+fn end(entropy: &Entropy) -> Bytes {
+    let closing = ControlFrame::closing(entropy.fraction());
+    let mut text = Vec::new();
+    if let ControlFrame::Closing { reconnect_ms } = &closing {
+        text.extend_from_slice(format!("retry: {reconnect_ms}\nevent: closing\n").as_bytes());
+    }
+    put_data(&mut text, &closing.to_wire());
+    text.into()
 }
 
 /// The first event and those that are there already.

@@ -10,10 +10,10 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use stepcast_protocol::{ChannelName, ErrorCode, TopicName, limits};
+use stepcast_protocol::{ChannelGrant, ChannelName, ErrorCode, TopicName, limits};
 
 use super::{body, problem::Problem};
-use crate::{gateway::Gateway, tokens::History};
+use crate::gateway::Gateway;
 
 /// Bytes of a request.
 const REQUEST_BYTES: usize = 256 * 1024;
@@ -33,6 +33,7 @@ struct Ask {
     topics: Vec<String>,
     lifetime: Option<u64>,
     history: Option<bool>,
+    session: Option<u64>,
 }
 
 pub(super) async fn mint(
@@ -43,15 +44,18 @@ pub(super) async fn mint(
     let ask = read(&body)?;
     let channel = ChannelName::parse(&ask.channel)?;
     let topics = topics(&ask)?;
-    let lifetime = lifetime(&ask)?;
-    let history = match ask.history {
-        Some(false) => History::Refused,
-        Some(true) | None => History::Allowed,
-    };
+    let lifetime = seconds("lifetime", ask.lifetime, limits::TOKEN_LIFETIME_MAX)?;
+    let session = seconds("session", ask.session, limits::SESSION_MAX)?;
     let cursor = gateway.engine().hub().channel(&channel).await?.visible();
-    let jwt = gateway
-        .tokens()
-        .mint_read(channel, topics, cursor, history, lifetime);
+    let grant = ChannelGrant {
+        channel,
+        topics,
+        cursor,
+        history: ask.history.unwrap_or(true),
+        session: session.map(|session| session.as_secs()),
+    };
+    let lifetime = lifetime.unwrap_or(limits::TOKEN_LIFETIME);
+    let jwt = gateway.tokens().mint_grant(grant, lifetime);
     Ok((StatusCode::CREATED, Json(json!({ "jwt": jwt }))).into_response())
 }
 
@@ -70,6 +74,7 @@ fn read(body: &[u8]) -> Result<Ask, Problem> {
         topics: list.into_iter().map(|topic| topic.name).collect(),
         lifetime: None,
         history: None,
+        session: None,
     })
 }
 
@@ -113,13 +118,13 @@ fn no_topics() -> Problem {
     Problem::new(ErrorCode::BadTopic, sentence)
 }
 
-fn lifetime(ask: &Ask) -> Result<Duration, Problem> {
-    let longest = limits::TOKEN_LIFETIME_MAX.as_secs();
-    match ask.lifetime {
-        None => Ok(limits::TOKEN_LIFETIME),
-        Some(seconds) if (1..=longest).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+fn seconds(what: &str, asked: Option<u64>, longest: Duration) -> Result<Option<Duration>, Problem> {
+    let longest = longest.as_secs();
+    match asked {
+        None => Ok(None),
+        Some(seconds) if (1..=longest).contains(&seconds) => Ok(Some(Duration::from_secs(seconds))),
         Some(seconds) => {
-            let sentence = format!("lifetime is {seconds} s, 1 to {longest} s are allowed");
+            let sentence = format!("{what} is {seconds} s, 1 to {longest} s are allowed");
             Err(Problem::new(ErrorCode::BadRequest, sentence))
         }
     }

@@ -1,5 +1,6 @@
 //! Frames for all readers of one set of topics, in one buffer.
 
+use bytes::Bytes;
 use stepcast_engine::hub::Posted;
 use stepcast_protocol::{ChannelName, Cursor};
 
@@ -24,7 +25,7 @@ pub(super) struct Cut {
     /// Where the reader is once `rest` is sent.
     pub(super) cursor: Cursor,
     /// The unsent end of the one frame that was begun.
-    pub(super) rest: Vec<u8>,
+    pub(super) rest: Bytes,
 }
 
 impl Batch {
@@ -65,7 +66,7 @@ impl Batch {
         if taken >= self.bytes.len() {
             return Cut {
                 cursor: self.to,
-                rest: Vec::new(),
+                rest: Bytes::new(),
             };
         }
         let whole = self.frames.partition_point(|frame| frame.end <= taken);
@@ -76,13 +77,14 @@ impl Batch {
         if sent == taken {
             return Cut {
                 cursor,
-                rest: Vec::new(),
+                rest: Bytes::new(),
             };
         }
         let begun = &self.frames[whole];
         Cut {
             cursor: begun.cursor,
-            rest: self.bytes[taken..begun.end].to_vec(),
+            // A copy: a socket that is full must not keep everybody's batch.
+            rest: Bytes::copy_from_slice(&self.bytes[taken..begun.end]),
         }
     }
 }
@@ -91,7 +93,6 @@ impl Batch {
 mod tests {
     use std::sync::Arc;
 
-    use bytes::Bytes;
     use stepcast_protocol::{Epoch, Message, Offset, Timestamp, TopicName};
 
     use super::*;

@@ -1,15 +1,16 @@
-//! A shard's turn: what has become visible since the last one, once per set of topics, in one write per socket.
+//! A shard's turn: what has become visible since the last one, once per set of topics and dialect, in one write per socket.
 
 use std::{rc::Rc, sync::Arc};
 
-use stepcast_engine::hub::{Posted, Slice, StoredPage, TopicFilter};
+use stepcast_engine::hub::{Posted, Slice};
 use stepcast_protocol::Cursor;
 
 use super::{
     batch::Batch,
-    connection::{Connection, Place},
-    feed::{Feed, Fetched, Group},
+    connection::Connection,
+    feed::{Feed, Group},
     shard::Shard,
+    subscription::Place,
 };
 
 /// Bytes of messages that one turn takes of a channel.
@@ -30,13 +31,10 @@ impl Shard {
 
     async fn serve(self: &Rc<Self>, feed: &Rc<Feed>) {
         feed.mark.clear();
-        if let Some(Fetched { messages, next }) = feed.fetched.take() {
-            self.deliver(feed, &messages, next).await;
-            feed.mark.set();
-            return;
-        }
-        if feed.is_fetching.get() {
-            return;
+        let life = feed.channel.visible().epoch;
+        if life != feed.life.get() {
+            feed.life.set(life);
+            return self.disperse(feed);
         }
         match feed.channel.read(feed.cursor.get(), SLICE_BYTES) {
             Slice::UpToDate(cursor) => feed.move_to(cursor),
@@ -46,40 +44,25 @@ impl Shard {
                     feed.mark.set();
                 }
             }
-            Slice::Stored { up_to } => self.fetch(feed, up_to),
+            // The shard itself came too late for the tail.
+            Slice::Stored { .. } => self.disperse(feed),
         }
     }
 
-    /// The shard itself came too late for the tail: reads the store once for all who are where the feed is.
-    fn fetch(self: &Rc<Self>, feed: &Rc<Feed>, up_to: Cursor) {
-        feed.is_fetching.set(true);
-        let (shard, feed) = (Rc::clone(self), Rc::clone(feed));
-        tokio::task::spawn_local(async move {
-            let (channel, from) = (Arc::clone(&feed.channel), feed.cursor.get());
-            let page = shard
-                .hub
-                .stored_page(channel, TopicFilter::All, from, up_to)
-                .await;
-            feed.is_fetching.set(false);
-            match page {
-                Ok(page) => {
-                    *feed.fetched.borrow_mut() = Some(page.into());
-                    feed.mark.set();
-                }
-                Err(error) => shard.give_up(&feed, &error),
+    /// Leaves each reader where it is, to come after the feed by itself: with what it has to be told, which is not the same for all.
+    fn disperse(self: &Rc<Self>, feed: &Rc<Feed>) {
+        let from = feed.cursor.get();
+        let groups = feed.groups();
+        let members: Vec<_> = groups
+            .iter()
+            .flat_map(|group| group.begin_turn(from))
+            .collect();
+        feed.move_to(feed.channel.visible());
+        for connection in members {
+            if let Some(subscription) = connection.state.borrow_mut().of_feed(feed.id) {
+                subscription.leave();
             }
-        });
-    }
-
-    /// Nobody may miss a message unknowingly, so those who would are closed and can resume.
-    fn give_up(self: &Rc<Self>, feed: &Feed, error: &dyn std::error::Error) {
-        let channel = feed.channel.name();
-        tracing::warn!(%channel, %error, "kept messages cannot be read; the channel's readers are closed");
-        for group in feed.groups() {
-            let members = group.members.borrow().clone();
-            for connection in members {
-                self.close_unreadable(&connection);
-            }
+            self.start_pump(&connection);
         }
     }
 
@@ -96,7 +79,8 @@ impl Shard {
                 continue;
             }
             let wanted = messages.iter().map(|posted| &**posted).filter(|posted| {
-                posted.message().is_data() && group.topics.contains(&posted.message().topic)
+                let message = posted.message();
+                group.dialect.takes(message) && group.topics.contains(&message.topic)
             });
             let batch = Batch::encode(feed.channel.name(), wanted, from, next);
             if !batch.is_empty() {
@@ -156,13 +140,4 @@ fn is_due(connection: &Connection, feed: u64, group: &Rc<Group>, seat: (u32, usi
         Some(Place::Member { group: of, position, turn })
             if Rc::ptr_eq(of, group) && (*turn, *position) == seat
     )
-}
-
-impl From<StoredPage> for Fetched {
-    fn from(page: StoredPage) -> Self {
-        Self {
-            messages: page.messages,
-            next: page.next,
-        }
-    }
 }

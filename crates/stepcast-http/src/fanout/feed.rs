@@ -11,11 +11,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use stepcast_engine::hub::{Channel, Posted, Watch, WatchGuard};
-use stepcast_protocol::{ChannelName, Cursor, TopicName};
+use stepcast_engine::hub::{Channel, Watch, WatchGuard};
+use stepcast_protocol::{ChannelName, Cursor, Epoch, TopicName};
 use tokio::sync::Notify;
 
-use super::connection::Connection;
+use super::{connection::Connection, dialect::Dialect};
 
 /// Sorted, without repetition.
 pub(crate) type Topics = Arc<[TopicName]>;
@@ -78,22 +78,16 @@ pub(super) struct Feed {
     pub(super) cursor: Cell<Cursor>,
     /// Told when the cursor moves.
     pub(super) moved: Notify,
-    /// What the store gave, when the tail did not reach back far enough.
-    pub(super) fetched: RefCell<Option<Fetched>>,
-    pub(super) is_fetching: Cell<bool>,
+    /// The life of the store in which the members' places are.
+    pub(super) life: Cell<Epoch>,
     groups: RefCell<Vec<Rc<Group>>>,
     subscriptions: Cell<usize>,
     _watch: WatchGuard,
 }
 
-/// Kept messages, and the cursor after them.
-pub(super) struct Fetched {
-    pub(super) messages: Vec<Arc<Posted>>,
-    pub(super) next: Cursor,
-}
-
-/// Readers of the same topics that are where the feed is.
+/// Readers of the same topics in the same dialect that are where the feed is.
 pub(super) struct Group {
+    pub(super) dialect: Dialect,
     pub(super) topics: Topics,
     pub(super) members: RefCell<Vec<Rc<Connection>>>,
     /// Counts deliveries: who was a member in an earlier turn and has not been served in this one is still at `served_from`.
@@ -103,13 +97,15 @@ pub(super) struct Group {
 
 impl Feed {
     /// The group of these topics.
-    pub(super) fn group(&self, topics: &Topics) -> Rc<Group> {
+    pub(super) fn group(&self, topics: &Topics, dialect: Dialect) -> Rc<Group> {
         let mut groups = self.groups.borrow_mut();
-        if let Some(group) = groups.iter().find(|group| group.topics == *topics) {
+        let is_it = |group: &&Rc<Group>| group.dialect == dialect && group.topics == *topics;
+        if let Some(group) = groups.iter().find(is_it) {
             return Rc::clone(group);
         }
         groups.retain(|group| Rc::strong_count(group) > 1 || !group.members.borrow().is_empty());
         let group = Rc::new(Group {
+            dialect,
             topics: Arc::clone(topics),
             members: RefCell::default(),
             turn: Cell::new(0),
@@ -181,14 +177,14 @@ impl Feeds {
             dirty: Arc::clone(dirty),
         });
         let watch = channel.watch(Arc::<Mark>::clone(&mark));
+        let visible = channel.visible();
         let feed = Rc::new(Feed {
             id,
             channel: Arc::clone(channel),
             mark,
-            cursor: Cell::new(channel.visible()),
+            cursor: Cell::new(visible),
             moved: Notify::new(),
-            fetched: RefCell::default(),
-            is_fetching: Cell::new(false),
+            life: Cell::new(visible.epoch),
             groups: RefCell::default(),
             subscriptions: Cell::new(0),
             _watch: watch,

@@ -62,6 +62,13 @@ pub(crate) fn put_text(out: &mut Vec<u8>, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
+/// A text frame.
+pub(crate) fn text(payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(payload.len() + 10);
+    put_text(&mut out, payload);
+    out
+}
+
 /// An empty ping.
 pub(crate) const PING: [u8; 2] = [FIN | 0x9, 0];
 

@@ -1,42 +1,33 @@
-//! What clients send: `sub` and `unsub`, pongs, and their end.
+//! What clients send: frames, pongs, and their end.
 
 use std::{io, rc::Rc};
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::Value;
-use stepcast_protocol::{ChannelName, TopicName, limits};
 
 use super::{
-    connection::{Connection, Place},
-    feed::topic_set,
+    connection::Connection,
+    dialect::Dialect,
     frame::{FrameReader, Incoming, Violation},
     shard::Shard,
     socket,
 };
 
-/// A frame with a meaning here. All others are ignored, as npm `inngest` expects.
-#[derive(Deserialize)]
-struct ClientFrame {
-    kind: String,
-    #[serde(default)]
-    data: Value,
-}
-
-/// A topic as `unsub` names it. Clients add more keys, which mean nothing.
-#[derive(Deserialize)]
-struct TopicRef {
-    channel: ChannelName,
-    name: TopicName,
-}
-
 impl Shard {
-    /// Reads a connection until its end.
-    pub(super) async fn read(self: Rc<Self>, connection: Rc<Connection>, read_ahead: Bytes) {
+    /// Greets a connection and reads it until its end.
+    pub(super) async fn read(
+        self: Rc<Self>,
+        connection: Rc<Connection>,
+        hello: Vec<u8>,
+        read_ahead: Bytes,
+    ) {
         // A fresh socket is not known to be writable until the reactor has looked at it.
         if connection.stream.writable().await.is_err() {
             return self.remove(&connection);
         }
+        if !hello.is_empty() {
+            self.send_control(&connection, &hello);
+        }
+        drop(hello);
         self.ping(&connection);
         self.catch_up(&connection);
         let mut frames = FrameReader::default();
@@ -56,13 +47,12 @@ impl Shard {
     }
 
     /// Starts a pump when something has to be sent that the shard's turns will not send.
-    fn catch_up(self: &Rc<Self>, connection: &Rc<Connection>) {
+    pub(super) fn catch_up(self: &Rc<Self>, connection: &Rc<Connection>) {
         {
             let mut state = connection.state.borrow_mut();
             if state.rest.is_empty() {
                 for subscription in &mut state.subscriptions {
-                    if matches!(subscription.place, Place::Behind(cursor) if cursor == subscription.feed.cursor.get())
-                    {
+                    if subscription.can_join() {
                         connection.join(subscription);
                     }
                 }
@@ -119,10 +109,17 @@ impl Shard {
         match incoming {
             Incoming::Text(text) => {
                 // Boxed, because a connection that is idle should not hold room for it.
-                Box::pin(self.on_text(connection, &text)).await;
+                match connection.dialect {
+                    Dialect::Plain => Box::pin(self.on_plain(connection, &text)).await,
+                    Dialect::Native => Box::pin(self.on_native(connection, &text)).await,
+                }
             }
             Incoming::Ping(payload) => self.on_ping(connection, payload),
-            Incoming::Binary | Incoming::Pong | Incoming::Close(_) => {}
+            Incoming::Binary => match connection.dialect {
+                Dialect::Plain => {}
+                Dialect::Native => self.on_native_binary(connection),
+            },
+            Incoming::Pong | Incoming::Close(_) => {}
         }
     }
 
@@ -136,80 +133,6 @@ impl Shard {
             }
         }
         self.send_control(connection, &super::frame::pong(&payload));
-    }
-
-    async fn on_text(self: &Rc<Self>, connection: &Rc<Connection>, text: &str) {
-        let Ok(frame) = serde_json::from_str::<ClientFrame>(text) else {
-            return;
-        };
-        match (&*frame.kind, frame.data) {
-            ("sub", Value::String(token)) => self.on_sub(connection, &token).await,
-            ("unsub", topics @ Value::Array(_)) => {
-                if let Ok(topics) = serde_json::from_value::<Vec<TopicRef>>(topics) {
-                    self.on_unsub(connection, &topics);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    async fn on_sub(self: &Rc<Self>, connection: &Rc<Connection>, token: &str) {
-        let grant = match self.tokens.verify_now(token) {
-            Ok(claims) => claims.read,
-            Err(error) => {
-                tracing::debug!(%error, "a `sub` frame is ignored");
-                None
-            }
-        };
-        let Some(grant) = grant else { return };
-        let channel = match self.hub.channel(&grant.channel).await {
-            Ok(channel) => channel,
-            Err(error) => {
-                tracing::warn!(%error, channel = %grant.channel, "a channel cannot be read; its reader is closed");
-                return self.close_unreadable(connection);
-            }
-        };
-        let start = grant.cursor.min(channel.visible());
-        {
-            let mut state = connection.state.borrow_mut();
-            if state.closing.is_some() {
-                return;
-            }
-            let has_room = state.subscriptions.len() < limits::SUBSCRIPTIONS_PER_CONNECTION;
-            let known = state
-                .subscriptions
-                .iter_mut()
-                .find(|subscription| *subscription.feed.channel.name() == grant.channel);
-            match known {
-                Some(subscription) => subscription.add_topics(&grant.topics, start),
-                None if !has_room => {
-                    let limit = limits::SUBSCRIPTIONS_PER_CONNECTION;
-                    tracing::debug!(limit, "a `sub` frame is ignored: too many subscriptions");
-                    return;
-                }
-                None => {
-                    drop(state);
-                    self.subscribe(connection, &channel, topic_set(grant.topics), start);
-                }
-            }
-        }
-        self.catch_up(connection);
-    }
-
-    fn on_unsub(self: &Rc<Self>, connection: &Rc<Connection>, topics: &[TopicRef]) {
-        for TopicRef { channel, name } in topics {
-            let mut state = connection.state.borrow_mut();
-            let found = state
-                .subscriptions
-                .iter_mut()
-                .find(|subscription| subscription.feed.channel.name() == channel);
-            let Some(subscription) = found else { continue };
-            let feed = subscription.feed.id;
-            if !subscription.remove_topics(std::slice::from_ref(name)) {
-                self.unsubscribe(&mut state, feed);
-            }
-        }
-        self.catch_up(connection);
     }
 }
 

@@ -5,21 +5,28 @@
 //! to do; nothing is queued for a socket, so a reader that lags is a cursor and nothing more. Knows no HTTP.
 //!
 //! - [`frame`] and [`batch`]: bytes.
-//! - [`feed`] and [`connection`]: the tables of a shard.
-//! - [`shard`] its life, [`delivery`] its turns, [`pump`] those who lag, [`inbound`] what clients say.
+//! - [`feed`], [`connection`] and [`subscription`]: the tables of a shard; [`dialect`]: who is there.
+//! - [`shard`] its life, [`delivery`] its turns, [`pump`] those who lag, [`entering`] those who come, [`replay`] what these share.
+//! - [`inbound`]: what clients send; [`plain`] and [`native`]: what it means. [`session`]: how long it lasts.
 //! - [`socket`] and [`address`]: the kernel's side, and how many may come.
 
 mod address;
 mod batch;
 mod connection;
 mod delivery;
+mod dialect;
+mod entering;
 mod feed;
 mod frame;
 mod inbound;
+mod native;
+mod plain;
 mod pump;
 mod replay;
+mod session;
 mod shard;
 mod socket;
+mod subscription;
 
 use std::{
     io,
@@ -31,14 +38,16 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use stepcast_engine::hub::Hub;
+use stepcast_engine::Engine;
 use stepcast_protocol::limits;
 use tokio::sync::{mpsc, oneshot};
 
 use self::shard::{Command, Shard};
 pub(crate) use self::{
     address::{AddressBook, Permit, TooManyConnections},
-    feed::topic_set,
+    dialect::Dialect,
+    feed::{Topics, topic_set},
+    native::session,
     shard::Newcomer,
     socket::{pair, prepare},
 };
@@ -78,8 +87,10 @@ pub struct Stats {
     pub connections: usize,
     /// Those among them that were told to end and have not yet.
     pub closing: usize,
-    /// Bytes kept for sockets that are full.
+    /// Bytes kept for sockets that are full; what several of them share counts once.
     pub unsent_bytes: usize,
+    /// What connections of npm `inngest` have lost since the start, as they cannot be told: one for each gap on a topic.
+    pub plain_gaps: u64,
 }
 
 /// All shards.
@@ -94,9 +105,9 @@ struct Handle {
 }
 
 impl Fanout {
-    pub(crate) fn start(hub: &Hub, tokens: &Tokens, options: &Options) -> io::Result<Self> {
+    pub(crate) fn start(engine: &Engine, tokens: &Tokens, options: &Options) -> io::Result<Self> {
         let shards = (0..options.shards.max(1))
-            .map(|index| start_shard(index, hub.clone(), tokens.clone(), options.clone()))
+            .map(|index| start_shard(index, engine.clone(), tokens.clone(), options.clone()))
             .collect::<io::Result<_>>()?;
         Ok(Self {
             shards,
@@ -124,6 +135,7 @@ impl Fanout {
                 sum.connections += stats.connections;
                 sum.closing += stats.closing;
                 sum.unsent_bytes += stats.unsent_bytes;
+                sum.plain_gaps += stats.plain_gaps;
             }
         }
         sum
@@ -152,7 +164,12 @@ impl Fanout {
     }
 }
 
-fn start_shard(index: usize, hub: Hub, tokens: Tokens, options: Options) -> io::Result<Handle> {
+fn start_shard(
+    index: usize,
+    engine: Engine,
+    tokens: Tokens,
+    options: Options,
+) -> io::Result<Handle> {
     let (commands, inbox) = mpsc::channel(ARRIVALS);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -160,7 +177,10 @@ fn start_shard(index: usize, hub: Hub, tokens: Tokens, options: Options) -> io::
     let thread = thread::Builder::new()
         .name(format!("stepcast-shard-{index}"))
         .spawn(move || {
-            let shard = Rc::new(Shard::new(hub, tokens, options));
+            let (hub, entropy) = (engine.hub().clone(), engine.entropy().clone());
+            // The engine is its owner's to end.
+            drop(engine);
+            let shard = Rc::new(Shard::new(hub, tokens, entropy, options));
             tokio::task::LocalSet::new().block_on(&runtime, shard.run(inbox));
         })?;
     Ok(Handle {

@@ -5,21 +5,26 @@
 
 use std::{io, rc::Rc, sync::Arc};
 
+use bytes::Bytes;
 use stepcast_engine::{
     hub::{Posted, Slice, StoredPage, TopicFilter},
-    store::{BoxFuture, StoreError},
+    store::StoreError,
 };
 use stepcast_protocol::Cursor;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     batch::Batch,
-    connection::{Connection, Place, State, Subscription},
+    connection::{Connection, State},
     delivery::SLICE_BYTES,
-    feed::{Feed, Fetched, Topics},
+    dialect::Dialect,
+    entering::Entering,
+    feed::Feed,
     frame,
+    replay::{Read, Replay},
     shard::Shard,
     socket,
+    subscription::{Place, Subscription},
 };
 
 /// What a pump does next.
@@ -30,8 +35,10 @@ enum Step {
     Again,
     /// Waits for room in the socket, which took something since it was last full, or did not.
     Full { took: bool },
+    /// Lets a subscription in.
+    Enter(Box<Entering>),
     /// Reads the store.
-    Fetch(Page),
+    Fetch(Box<Page>),
     /// Waits until the shard has come as far as this connection.
     Wait(Rc<Feed>),
 }
@@ -40,7 +47,7 @@ enum Step {
 struct Page {
     feed: u64,
     from: Cursor,
-    messages: BoxFuture<'static, Result<StoredPage, StoreError>>,
+    messages: Read<StoredPage, StoreError>,
 }
 
 impl Shard {
@@ -69,8 +76,12 @@ impl Shard {
                     feed.moved.notified().await;
                     took_at = Instant::now();
                 }
+                Step::Enter(entering) => {
+                    self.on_entering(&connection, *entering).await;
+                    took_at = Instant::now();
+                }
                 Step::Fetch(page) => {
-                    self.on_page(&connection, page).await;
+                    self.on_page(&connection, *page).await;
                     took_at = Instant::now();
                 }
                 Step::Full { took } => {
@@ -114,23 +125,49 @@ impl Shard {
         }
     }
 
-    /// One subscription's next slice.
+    /// One subscription's next frames.
     fn advance(
-        &self,
+        self: &Rc<Self>,
         connection: &Rc<Connection>,
         state: &mut State,
         index: usize,
     ) -> io::Result<Step> {
         let subscription = &mut state.subscriptions[index];
+        if let Some(opening) = &mut subscription.opening {
+            let Some(frame) = opening.frames.pop_front() else {
+                end_opening(connection, subscription);
+                return Ok(Step::Again);
+            };
+            return send_opening(connection, state, index, frame);
+        }
         let cursor = subscription.leave();
-        let feed = Rc::clone(&subscription.feed);
-        if cursor == feed.cursor.get() {
+        if subscription.can_join() {
             connection.join(subscription);
             return Ok(Step::Again);
         }
-        if let Some(batch) = self.replayed(subscription, cursor) {
-            return send(connection, state, index, &batch);
+        if let Some(way) = subscription.way() {
+            let entering = self.enter(subscription, way);
+            return Ok(Step::Enter(Box::new(entering)));
         }
+        subscription.floors.pass(cursor);
+        let known = self
+            .replays
+            .batch(&subscription.audience(), cursor, &subscription.floors);
+        if let Some(replay) = known {
+            return self.send_replay(connection, state, index, &replay);
+        }
+        self.read_log(connection, state, index)
+    }
+
+    /// What the channel's log has for a subscription.
+    fn read_log(
+        self: &Rc<Self>,
+        connection: &Rc<Connection>,
+        state: &mut State,
+        index: usize,
+    ) -> io::Result<Step> {
+        let subscription = &mut state.subscriptions[index];
+        let (cursor, feed) = (subscription.cursor(), Rc::clone(&subscription.feed));
         match feed.channel.read(cursor, SLICE_BYTES) {
             Slice::UpToDate(cursor) => {
                 subscription.place = Place::Behind(cursor);
@@ -142,32 +179,46 @@ impl Shard {
             }
             Slice::Tail { messages, next } => {
                 let posted = messages.iter().map(|posted| &**posted);
-                let batch = self.encode(subscription, posted, cursor, next);
-                send(connection, state, index, &batch)
+                let batch = encode(subscription, posted, cursor, next);
+                let replay = self.keep(subscription, cursor, batch, None);
+                self.send_replay(connection, state, index, &replay)
             }
             Slice::Stored { up_to } => {
-                let topics = TopicFilter::Only(Topics::clone(&subscription.topics));
-                let (hub, channel) = (self.hub.clone(), Arc::clone(&feed.channel));
-                let messages =
-                    Box::pin(async move { hub.stored_page(channel, topics, cursor, up_to).await });
-                Ok(Step::Fetch(Page {
+                let topics = subscription.topics_after(cursor);
+                let up_to = subscription
+                    .floors
+                    .next(cursor)
+                    .map_or(up_to, |floor| floor.min(up_to));
+                if topics.is_empty() {
+                    subscription.place = Place::Behind(up_to);
+                    return Ok(Step::Again);
+                }
+                let read = || {
+                    let (hub, channel) = (self.hub.clone(), Arc::clone(&feed.channel));
+                    let filter = TopicFilter::Only(Arc::clone(&topics));
+                    async move { hub.stored_page(channel, filter, cursor, up_to).await }
+                };
+                let stretch = (cursor, up_to);
+                let messages = self
+                    .replays
+                    .page(feed.id, Arc::clone(&topics), stretch, read);
+                Ok(Step::Fetch(Box::new(Page {
                     feed: feed.id,
                     from: cursor,
                     messages,
-                }))
+                })))
             }
         }
     }
 
     async fn on_page(self: &Rc<Self>, connection: &Rc<Connection>, page: Page) {
-        let messages = match page.messages.await {
-            Ok(messages) => messages,
+        let stored = match page.messages.await {
+            Ok(stored) => stored,
             Err(error) => {
                 tracing::warn!(%error, "kept messages cannot be read; a reader is closed");
                 return self.close_unreadable(connection);
             }
         };
-        let Fetched { messages, next } = messages.into();
         let mut state = connection.state.borrow_mut();
         let Some(index) = state
             .subscriptions
@@ -176,45 +227,73 @@ impl Shard {
         else {
             return;
         };
-        let posted = messages.iter().map(|posted| &**posted);
-        let batch = self.encode(&state.subscriptions[index], posted, page.from, next);
-        let sent = send(connection, &mut state, index, &batch);
+        let subscription = &state.subscriptions[index];
+        let posted = stored.messages.iter().map(|posted| &**posted);
+        let batch = encode(subscription, posted, page.from, stored.next);
+        let replay = self.keep(subscription, page.from, batch, Some(stored));
+        let sent = self.send_replay(connection, &mut state, index, &replay);
         drop(state);
         if sent.is_err() {
             self.remove(connection);
         }
     }
 
-    fn replayed(&self, subscription: &Subscription, from: Cursor) -> Option<Rc<Batch>> {
-        if !subscription.partial.is_empty() {
-            return None;
-        }
-        self.replays
-            .get(subscription.feed.id, &subscription.topics, from)
-    }
-
-    fn encode<'a>(
+    /// Keeps a batch for others who come from the same place.
+    fn keep(
         &self,
         subscription: &Subscription,
-        messages: impl Iterator<Item = &'a Posted>,
         from: Cursor,
-        to: Cursor,
-    ) -> Rc<Batch> {
-        let wanted = messages.filter(|posted| subscription.wants(posted.message()));
-        let channel = subscription.feed.channel.name();
-        let batch = Rc::new(Batch::encode(channel, wanted, from, to));
-        if subscription.partial.is_empty() {
-            self.replays
-                .put(subscription.feed.id, &subscription.topics, from, &batch);
+        batch: Batch,
+        page: Option<Rc<StoredPage>>,
+    ) -> Replay {
+        let replay = Replay {
+            batch: Rc::new(batch),
+            page,
+        };
+        let (audience, floors) = (subscription.audience(), subscription.floors.clone());
+        self.replays
+            .put_batch(audience, from, floors, replay.clone());
+        replay
+    }
+
+    /// Sends a batch; first, what is missing from it. Then the batch waits for its turn, as a full socket keeps nothing but gaps.
+    fn send_replay(
+        &self,
+        connection: &Connection,
+        state: &mut State,
+        index: usize,
+        replay: &Replay,
+    ) -> io::Result<Step> {
+        let subscription = &mut state.subscriptions[index];
+        let gaps = replay
+            .page
+            .as_ref()
+            .map_or_else(Vec::new, |page| page.gaps(&mut subscription.trims));
+        if gaps.is_empty() {
+            return send(connection, state, index, &replay.batch);
         }
-        batch
+        match subscription.dialect {
+            Dialect::Plain => {
+                let lost = gaps.len() as u64;
+                self.plain_gaps.set(self.plain_gaps.get() + lost);
+                send(connection, state, index, &replay.batch)
+            }
+            Dialect::Native => {
+                let channel = subscription.feed.channel.name().clone();
+                let frames = gaps
+                    .iter()
+                    .map(|gap| frame::text(&gap.to_wire(&channel)).into());
+                subscription.tell(frames);
+                Ok(Step::Again)
+            }
+        }
     }
 
     /// Closes a connection whose socket took nothing for too long. What it misses it can read from the cursor in the reason.
     fn on_stalled(self: &Rc<Self>, connection: &Rc<Connection>) {
         let (is_closing, cursor) = {
             let state = connection.state.borrow();
-            (state.closing.is_some(), only_cursor(&state))
+            (state.closing.is_some(), state.only_cursor())
         };
         if is_closing {
             return self.remove(connection);
@@ -226,25 +305,42 @@ impl Shard {
 
 impl Subscription {
     fn is_at(&self, feed: u64, cursor: Cursor) -> bool {
-        self.feed.id == feed && matches!(self.place, Place::Behind(at) if at == cursor)
+        self.feed.id == feed
+            && self.opening.is_none()
+            && matches!(self.place, Place::Behind(at) if at == cursor)
     }
+}
+
+fn encode<'a>(
+    subscription: &Subscription,
+    messages: impl Iterator<Item = &'a Posted>,
+    from: Cursor,
+    to: Cursor,
+) -> Batch {
+    let wanted = messages.filter(|posted| subscription.wants(posted.message()));
+    Batch::encode(subscription.feed.channel.name(), wanted, from, to)
 }
 
 /// Sends what comes before any new frame; says whether all of it is out.
 fn flush(connection: &Connection, state: &mut State) -> io::Result<bool> {
     loop {
         if state.rest.is_empty() {
-            let Some(pong) = state.pong.take() else {
+            if !state.answers.is_empty() {
+                state.rest = std::mem::take(&mut state.answers).into();
+                connection.progress.notify_one();
+            } else if let Some(pong) = state.pong.take() {
+                state.rest = frame::pong(&pong).into();
+            } else {
                 return Ok(true);
-            };
-            state.rest = frame::pong(&pong);
+            }
         }
         let taken = connection.try_write(&state.rest)?;
-        if taken < state.rest.len() {
-            state.rest.drain(..taken);
+        let left = state.rest.split_off(taken);
+        state.rest = left;
+        if !state.rest.is_empty() {
             return Ok(false);
         }
-        state.rest = Vec::new();
+        state.rest = Bytes::new();
     }
 }
 
@@ -256,6 +352,34 @@ fn next_behind(state: &mut State) -> Option<usize> {
         .find(|index| matches!(state.subscriptions[*index].place, Place::Behind(_)))?;
     state.next_turn = found + 1;
     Some(found)
+}
+
+fn end_opening(connection: &Connection, subscription: &mut Subscription) {
+    if let Some(entry) = subscription.opening.take().and_then(|opening| opening.then) {
+        subscription.on_entry(entry);
+    }
+    connection.progress.notify_one();
+}
+
+/// Sends one whole frame of what a subscription is told. What was begun is shared with all who are told the same.
+fn send_opening(
+    connection: &Connection,
+    state: &mut State,
+    index: usize,
+    mut frame: Bytes,
+) -> io::Result<Step> {
+    let taken = connection.try_write(&frame)?;
+    let rest = frame.split_off(taken);
+    if rest.is_empty() {
+        return Ok(Step::Again);
+    }
+    if taken > 0 {
+        state.rest = rest;
+    } else if let Some(opening) = &mut state.subscriptions[index].opening {
+        opening.frames.push_front(rest);
+    }
+    state.leave_groups();
+    Ok(Step::Full { took: taken > 0 })
 }
 
 fn send(
@@ -276,19 +400,5 @@ fn send(
         return Ok(Step::Again);
     }
     state.leave_groups();
-    let took = taken > 0;
-    Ok(Step::Full { took })
-}
-
-/// Where the connection is, when it reads one channel.
-fn only_cursor(state: &State) -> Option<Cursor> {
-    match &*state.subscriptions {
-        [
-            Subscription {
-                place: Place::Behind(cursor),
-                ..
-            },
-        ] => Some(*cursor),
-        _ => None,
-    }
+    Ok(Step::Full { took: taken > 0 })
 }

@@ -7,36 +7,42 @@ use std::{
     collections::HashMap,
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
-use stepcast_engine::hub::{Channel, Hub};
-use stepcast_protocol::Cursor;
+use stepcast_engine::{
+    clock::Entropy,
+    hub::{Hub, TopicFilter, Trims},
+};
 use tokio::{
     net::TcpStream,
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     time::Instant,
 };
 
 use super::{
     Options, Stats,
     address::Permit,
-    connection::{Connection, Place, State, Subscription},
-    feed::{Dirty, Feeds, Topics},
+    connection::{Connection, State},
+    dialect::Dialect,
+    feed::{Dirty, Feeds},
     frame,
     replay::Replays,
     socket,
+    subscription::{Floors, Place, Subscription, Way},
 };
-use crate::tokens::Tokens;
+use crate::{entrance::Entrance, tokens::Tokens};
 
 /// A socket whose handshake is done, and where its reading starts.
 pub(crate) struct Newcomer {
     pub(crate) socket: std::net::TcpStream,
     /// What the client sent after its handshake.
     pub(crate) read_ahead: Bytes,
-    pub(crate) channel: Arc<Channel>,
-    pub(crate) topics: Topics,
-    pub(crate) cursor: Cursor,
+    pub(crate) dialect: Dialect,
+    pub(crate) entrance: Entrance,
+    /// How long a native reader may read on.
+    pub(crate) session: Duration,
     pub(crate) permit: Option<Permit>,
 }
 
@@ -56,7 +62,10 @@ const SCRATCH_BYTES: usize = 16 * 1024;
 pub(super) struct Shard {
     pub(super) hub: Hub,
     pub(super) tokens: Tokens,
+    pub(super) entropy: Entropy,
     pub(super) options: Options,
+    /// What readers lost that cannot be told.
+    pub(super) plain_gaps: Cell<u64>,
     pub(super) dirty: Arc<Dirty>,
     pub(super) feeds: RefCell<Feeds>,
     pub(super) replays: Replays,
@@ -69,11 +78,13 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(hub: Hub, tokens: Tokens, options: Options) -> Self {
+    pub(super) fn new(hub: Hub, tokens: Tokens, entropy: Entropy, options: Options) -> Self {
         Self {
             hub,
             tokens,
+            entropy,
             options,
+            plain_gaps: Cell::new(0),
             dirty: Arc::default(),
             feeds: RefCell::default(),
             replays: Replays::default(),
@@ -119,9 +130,9 @@ impl Shard {
         let Newcomer {
             socket,
             read_ahead,
-            channel,
-            topics,
-            cursor,
+            dialect,
+            entrance,
+            session,
             permit,
         } = newcomer;
         let stream = match TcpStream::from_std(socket) {
@@ -135,34 +146,66 @@ impl Shard {
         self.next_id.set(id + 1);
         let connection = Rc::new(Connection {
             id,
+            dialect,
             stream,
             state: RefCell::new(State::default()),
+            progress: Notify::new(),
             _permit: permit,
         });
         self.connections
             .borrow_mut()
             .insert(id, Rc::clone(&connection));
-        self.subscribe(&connection, &channel, topics, cursor);
-        let reader =
-            tokio::task::spawn_local(Rc::clone(self).read(Rc::clone(&connection), read_ahead));
+        let hello = match dialect {
+            Dialect::Plain => Vec::new(),
+            Dialect::Native => self.hello(&entrance, session),
+        };
+        self.subscribe(&connection, entrance, session);
+        let reader = Rc::clone(self).read(Rc::clone(&connection), hello, read_ahead);
+        let reader = tokio::task::spawn_local(reader);
         connection.state.borrow_mut().reader = Some(reader.abort_handle());
     }
 
-    /// Reads a channel from a cursor, on a connection that does not read it yet.
+    /// Reads a channel, on a connection that does not read it yet.
     pub(super) fn subscribe(
         self: &Rc<Self>,
         connection: &Rc<Connection>,
-        channel: &Arc<Channel>,
-        topics: Topics,
-        cursor: Cursor,
+        entrance: Entrance,
+        session: Duration,
     ) {
-        let feed = self.feeds.borrow_mut().enter(channel, &self.dirty);
-        let subscription = Subscription {
-            feed,
+        let Entrance {
+            channel,
             topics,
-            partial: std::collections::VecDeque::new(),
-            place: Place::Behind(cursor),
+            position,
+            cursor,
+            entry,
+        } = entrance;
+        let feed = self.feeds.borrow_mut().enter(&channel, &self.dirty);
+        let (has_snapshots, session_ends, due) = match connection.dialect {
+            // It was let in where its token was minted, and has to be let in again only when that was in another life.
+            Dialect::Plain => (false, None, None),
+            Dialect::Native => {
+                let filter = TopicFilter::Only(Arc::clone(&topics));
+                let due = entry.is_none().then_some(Way::From(position));
+                let ends = Instant::now() + session;
+                (self.hub.has_snapshots(&channel, &filter), Some(ends), due)
+            }
         };
+        let mut subscription = Subscription {
+            feed,
+            dialect: connection.dialect,
+            topics,
+            place: Place::Behind(cursor),
+            floors: Floors::default(),
+            due,
+            opening: None,
+            trims: Trims::default(),
+            life: cursor.epoch,
+            has_snapshots,
+            session_ends,
+        };
+        if let Some(entry) = entry {
+            subscription.on_entry(entry);
+        }
         connection
             .state
             .borrow_mut()
@@ -173,14 +216,14 @@ impl Shard {
     /// Sends a few bytes that belong to this connection alone, in front of all frames that have not begun.
     pub(super) fn send_control(self: &Rc<Self>, connection: &Rc<Connection>, bytes: &[u8]) {
         let mut state = connection.state.borrow_mut();
-        if !state.rest.is_empty() {
-            state.rest.extend_from_slice(bytes);
+        if !state.rest.is_empty() || !state.answers.is_empty() {
+            state.answers.extend_from_slice(bytes);
             return;
         }
         match connection.try_write(bytes) {
             Ok(taken) if taken == bytes.len() => {}
             Ok(taken) => {
-                state.rest = bytes[taken..].to_vec();
+                state.rest = Bytes::copy_from_slice(&bytes[taken..]);
                 state.leave_groups();
                 drop(state);
                 self.start_pump(connection);
@@ -198,7 +241,7 @@ impl Shard {
         connection: &Rc<Connection>,
         code: u16,
         reason: &str,
-        patience: std::time::Duration,
+        patience: Duration,
     ) {
         {
             let mut state = connection.state.borrow_mut();
@@ -212,6 +255,7 @@ impl Shard {
                 pump.abort();
             }
             self.release(&mut state);
+            connection.progress.notify_one();
         }
         self.send_control(connection, &frame::close(code, reason));
         if connection.state.borrow().rest.is_empty() {
@@ -233,7 +277,8 @@ impl Shard {
         }
         let mut state = connection.state.borrow_mut();
         self.release(&mut state);
-        state.rest = Vec::new();
+        state.rest = Bytes::new();
+        state.answers = Vec::new();
         state.closing.get_or_insert_with(Instant::now);
         for task in [state.reader.take(), state.pump.take()]
             .into_iter()
@@ -276,6 +321,7 @@ impl Shard {
             let closing = connection.state.borrow().closing;
             match closing {
                 Some(deadline) if deadline <= now => self.remove(&connection),
+                None if self.end_session(&connection, now) => {}
                 None if connection.id % u64::from(PHASES) == u64::from(phase) => {
                     self.keep_alive(&connection);
                 }
@@ -312,19 +358,33 @@ impl Shard {
 
     fn stats(&self) -> Stats {
         let connections = self.connections.borrow();
-        let mut stats = Stats::default();
+        let mut stats = Stats {
+            plain_gaps: self.plain_gaps.get(),
+            ..Stats::default()
+        };
+        // Frames that several sockets share end at the same address.
+        let mut unsent = HashMap::new();
         for connection in connections.values() {
             let state = connection.state.borrow();
             stats.connections += 1;
             stats.closing += usize::from(state.closing.is_some());
-            stats.unsent_bytes += state.rest.capacity();
+            stats.unsent_bytes += state.answers.capacity();
+            for bytes in state.unsent() {
+                let end = bytes.as_ptr_range().end;
+                let most: &mut usize = unsent.entry(end).or_default();
+                *most = bytes.len().max(*most);
+            }
         }
+        stats.unsent_bytes += unsent.values().sum::<usize>();
         stats
     }
 
     async fn shutdown(self: &Rc<Self>) {
         let connections: Vec<_> = self.connections.borrow().values().map(Rc::clone).collect();
         for connection in &connections {
+            if connection.state.borrow().closing.is_none() {
+                self.announce_end(connection);
+            }
             self.close(
                 connection,
                 1001,

@@ -123,7 +123,14 @@ impl Tokens {
             topics,
             cursor,
             history: history == History::Allowed,
+            session: None,
         };
+        self.mint_grant(grant, lifetime)
+    }
+
+    /// A token for everything that can be granted to a reader, good for connecting within `lifetime`.
+    #[must_use]
+    pub fn mint_grant(&self, grant: ChannelGrant, lifetime: Duration) -> String {
         self.mint(Some(grant), false, lifetime)
     }
 

@@ -1,6 +1,9 @@
 //! The gateway over a real engine, a real store and real sockets.
 
 mod connect;
+mod lag;
+mod model;
+mod native;
 mod operator;
 mod publish;
 mod server;

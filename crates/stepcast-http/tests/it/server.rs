@@ -9,12 +9,20 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use stepcast_engine::{
     Engine, EngineOptions, Publication,
+    catalog::Catalog,
     clock::Clock,
-    runs::{FunctionConfig, LeasedRun, Worker},
-    store::sqlite::{SqliteOptions, SqliteStore},
+    hub::Draft,
+    runs::{Failure, FunctionConfig, LeasedRun, Retry, StepKey, Worker},
+    store::{
+        Store, Verb,
+        sqlite::{SqliteOptions, SqliteStore},
+    },
 };
 use stepcast_http::{Gateway, GatewayOptions, Keys};
-use stepcast_protocol::{ChannelName, Cursor, TopicName};
+use stepcast_protocol::{
+    ChannelGrant, ChannelName, ChannelSpec, Cursor, ErrorCode, EventName, FunctionId, Keep, Origin,
+    Retention, RunError, StepId, TopicName, TopicSpec, limits,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -35,13 +43,38 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
         .expect("it happens in time")
 }
 
+/// A topic whose field `token` is joined.
+pub(crate) fn text() -> Keep {
+    Keep::Text {
+        field: "token".to_owned(),
+    }
+}
+
+/// Permission to read topics with history.
+pub(crate) fn grant(channel: &str, topics: &[&str], cursor: Cursor) -> ChannelGrant {
+    ChannelGrant {
+        channel: ChannelName::parse(channel).unwrap(),
+        topics: topics
+            .iter()
+            .map(|topic| TopicName::parse(topic).unwrap())
+            .collect(),
+        cursor,
+        history: true,
+        session: None,
+    }
+}
+
 /// Keeps the runs it is given and does nothing with them.
 #[derive(Default)]
-struct Idle(parking_lot::Mutex<Vec<LeasedRun>>);
+struct Idle {
+    runs: parking_lot::Mutex<Vec<LeasedRun>>,
+    came: tokio::sync::Notify,
+}
 
 impl Worker for Idle {
     fn start(&self, run: LeasedRun) {
-        self.0.lock().push(run);
+        self.runs.lock().push(run);
+        self.came.notify_one();
     }
 }
 
@@ -49,8 +82,10 @@ pub(crate) struct TestServer {
     pub(crate) gateway: Gateway,
     pub(crate) engine: Engine,
     pub(crate) address: SocketAddr,
+    pub(crate) store: Arc<SqliteStore>,
+    worker: Arc<Idle>,
     serving: JoinHandle<()>,
-    _directory: tempfile::TempDir,
+    directory: Arc<tempfile::TempDir>,
 }
 
 impl Drop for TestServer {
@@ -65,23 +100,37 @@ impl TestServer {
     }
 
     pub(crate) async fn with(options: GatewayOptions, keys: Keys) -> Self {
-        Self::of(options, keys, Vec::new()).await
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        Self::open(options, keys, directory, Catalog::default()).await
     }
 
-    pub(crate) async fn of(
+    async fn open(
         options: GatewayOptions,
         keys: Keys,
-        functions: Vec<FunctionConfig>,
+        directory: Arc<tempfile::TempDir>,
+        catalog: Catalog,
     ) -> Self {
-        let directory = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let file = directory.path().join("test.db");
-        let store = SqliteStore::open(file, SqliteOptions::new(), clock.clone()).unwrap();
-        let engine_options = EngineOptions::default().with_clock(clock);
+        let (of_store, of_time) = (file, clock.clone());
+        let open = move || SqliteStore::open(of_store, SqliteOptions::new(), of_time);
+        let store = Arc::new(tokio::task::spawn_blocking(open).await.unwrap().unwrap());
+        let engine_options = EngineOptions::default()
+            .with_clock(clock)
+            .with_catalog(catalog);
         let worker = Arc::new(Idle::default());
-        let engine = Engine::open(Arc::new(store), functions, worker, engine_options)
-            .await
-            .unwrap();
+        let function = FunctionConfig::new(
+            FunctionId::parse("f").unwrap(),
+            vec![EventName::parse("go").unwrap()],
+        );
+        let engine = Engine::open(
+            Arc::<SqliteStore>::clone(&store),
+            vec![function],
+            Arc::<Idle>::clone(&worker),
+            engine_options,
+        )
+        .await
+        .unwrap();
         let gateway = Gateway::new(engine.clone(), options).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -93,9 +142,123 @@ impl TestServer {
             gateway,
             engine,
             address,
+            store,
+            worker,
             serving,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// Ends in order, and begins again with the same file and channels.
+    pub(crate) async fn restart(self) -> Self {
+        self.gateway.shutdown().await;
+        self.engine.close(std::future::ready(())).await.unwrap();
+        let (directory, catalog) = (Arc::clone(&self.directory), self.engine.catalog().clone());
+        drop(self);
+        Self::open(GatewayOptions::default(), Keys::Dev, directory, catalog).await
+    }
+
+    /// What happens when the disk has failed in the middle: a new life over the same file, in this process.
+    pub(crate) async fn reopen(&self) {
+        self.store.reopen().await.unwrap();
+        self.engine.hub().restart().await.unwrap();
+    }
+
+    /// Declares a channel with these topics.
+    pub(crate) fn declare(&self, template: &str, topics: Vec<(&str, Keep)>) {
+        self.declare_bounded(template, topics, Retention::default());
+    }
+
+    pub(crate) fn declare_bounded(
+        &self,
+        template: &str,
+        topics: Vec<(&str, Keep)>,
+        retention: Retention,
+    ) {
+        let topic = |(name, keep)| TopicSpec {
+            name: TopicName::parse(name).unwrap(),
+            keep,
+            retention,
+            schema: None,
+        };
+        let spec = ChannelSpec {
+            template: template.parse().unwrap(),
+            topics: topics.into_iter().map(topic).collect(),
+        };
+        self.engine.catalog().declare(&spec).unwrap();
+    }
+
+    /// Starts a run, whose function is the test.
+    pub(crate) async fn run(&self) -> LeasedRun {
+        let answer = self.post("/e/dev", &[], r#"{"name":"go"}"#).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        within(async {
+            loop {
+                if let Some(run) = self.worker.runs.lock().pop() {
+                    return run;
+                }
+                self.worker.came.notified().await;
+            }
+        })
+        .await
+    }
+
+    /// Publishes from an attempt of the step `s`.
+    pub(crate) async fn say(
+        &self,
+        run: &LeasedRun,
+        attempt: u32,
+        (channel, topic): (&str, &str),
+        payload: impl Into<Bytes>,
+    ) -> Cursor {
+        let channel = ChannelName::parse(channel).unwrap();
+        let topic = TopicName::parse(topic).unwrap();
+        let keep = self.engine.catalog().keep(&channel, &topic);
+        let origin = Origin {
+            run: run.id,
+            step: Some(StepId::parse("s").unwrap()),
+            attempt,
+        };
+        let draft = Draft::new(topic, keep, payload.into(), Some(Arc::new(origin)));
+        run.lease.publish(&channel, draft).await.unwrap()
+    }
+
+    /// Fails an attempt of the step `s`: what it said is void.
+    pub(crate) fn fail(run: &LeasedRun) {
+        let step = StepKey::new(StepId::parse("s").unwrap(), Verb::Run);
+        let error = RunError::new(ErrorCode::FunctionFailed, "the test says so");
+        run.lease
+            .step_failed(step, Failure::of(error), Retry::times(9));
+    }
+
+    /// How many messages the store has of each topic of a channel.
+    pub(crate) async fn kept(&self, channel: &str) -> Vec<u64> {
+        let path = format!("/v1/channels/{channel}");
+        let shown = self.get(&path, &[]).await.json();
+        let topics = shown["data"]["topics"].as_array().unwrap();
+        let messages = topics.iter().map(|topic| topic["messages"].as_u64());
+        messages.map(Option::unwrap).collect()
+    }
+
+    /// Waits until something holds.
+    pub(crate) async fn until(&self, mut holds: impl AsyncFnMut(&Self) -> bool) {
+        within(async {
+            while !holds(self).await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    /// A token with everything a token can say.
+    pub(crate) fn grant(&self, grant: ChannelGrant) -> String {
+        let tokens = self.gateway.tokens();
+        tokens.mint_grant(grant, limits::TOKEN_LIFETIME)
+    }
+
+    /// A native connection; `query` is what follows in the URL.
+    pub(crate) async fn native(&self, token: &str, query: &str) -> Socket {
+        self.connect(&format!("{token}&v=1{query}")).await
     }
 
     /// A token as npm `inngest` asks for it.
@@ -320,18 +483,37 @@ impl Events {
 
     /// The next event's id and data.
     pub(crate) async fn next(&mut self) -> (String, Value) {
-        let mut id = String::new();
-        let mut data = String::new();
+        let event = self.event().await;
+        (event.id, event.data)
+    }
+
+    /// The next event's name and data.
+    pub(crate) async fn next_named(&mut self) -> (String, Value) {
+        let event = self.event().await;
+        (event.name, event.data)
+    }
+
+    async fn event(&mut self) -> Event {
+        let (mut name, mut id, mut data) = (String::new(), String::new(), String::new());
         loop {
             let line = self.line().await;
             if let Some(value) = line.strip_prefix("id: ") {
                 id = value.to_owned();
+            } else if let Some(value) = line.strip_prefix("event: ") {
+                name = value.to_owned();
             } else if let Some(value) = line.strip_prefix("data: ") {
                 data.push_str(value);
                 data.push('\n');
             } else if line.is_empty() && !data.is_empty() {
-                return (id, serde_json::from_str(&data).unwrap());
+                let data = serde_json::from_str(&data).unwrap();
+                return Event { name, id, data };
             }
         }
     }
+}
+
+struct Event {
+    name: String,
+    id: String,
+    data: Value,
 }

@@ -19,7 +19,7 @@ fn payload(number: usize) -> String {
 }
 
 /// A client whose kernel takes little.
-async fn narrow(server: &TestServer) -> TcpStream {
+pub(crate) async fn narrow(server: &TestServer) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     socket.connect(server.address).await.expect("a connection")

@@ -1,4 +1,4 @@
-//! What native readers are told beside messages: snapshots, rollbacks and gaps. Connections of npm `inngest` never get these.
+//! Snapshots, rollbacks and gaps: what they are, and how the server writes them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

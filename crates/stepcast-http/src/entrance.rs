@@ -1,0 +1,144 @@
+//! Where a reader begins: what its token and its `from` come to.
+
+use std::sync::Arc;
+
+use stepcast_engine::{
+    hub::{Channel, Entry, Hub, Position, ReadError, TopicFilter},
+    store::StoreError,
+};
+use stepcast_protocol::{
+    Beginning, ChannelGrant, Cursor, ErrorCode, TopicName, beginning::BadBeginning,
+};
+
+use crate::fanout::{Topics, topic_set};
+
+/// A reader that may come in. It holds its channel, so nothing that is published from here on can pass it by.
+pub(crate) struct Entrance {
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) topics: Topics,
+    pub(crate) position: Position,
+    /// Where a reader resumes that is told nothing more than this.
+    pub(crate) cursor: Cursor,
+    /// How it goes on, when it need not be told anything first.
+    pub(crate) entry: Option<Entry>,
+}
+
+/// Why a reader cannot come in like this.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EntranceError {
+    #[error(transparent)]
+    BadFrom(#[from] BadBeginning),
+    #[error(
+        "token allows to read after {minted} only, `{from}` begins earlier; leave `from` out, or mint a token with history"
+    )]
+    Older { minted: Cursor, from: Beginning },
+    #[error("token does not allow topic `{topic}`; it allows {allowed}")]
+    NotAllowed { topic: TopicName, allowed: String },
+    #[error(
+        "no topics were named; name at least one, or leave `topics` out for all of the token's"
+    )]
+    NoTopics,
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl From<StoreError> for EntranceError {
+    fn from(error: StoreError) -> Self {
+        Self::Read(error.into())
+    }
+}
+
+impl EntranceError {
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::BadFrom(_) => ErrorCode::BadCursor,
+            Self::Older { .. } | Self::NotAllowed { .. } => ErrorCode::Forbidden,
+            Self::NoTopics => ErrorCode::BadTopic,
+            Self::Read(error) => error.code(),
+        }
+    }
+}
+
+impl Entrance {
+    /// Where the token was minted, as far as it can still be said: a crash may have taken the numbers.
+    pub(crate) async fn at_token(hub: &Hub, grant: ChannelGrant) -> Result<Self, EntranceError> {
+        let channel = hub.channel(&grant.channel).await?;
+        let cursor = grant.cursor.min(channel.visible());
+        Ok(Self {
+            channel,
+            topics: topic_set(grant.topics),
+            position: Position::After(cursor),
+            cursor,
+            entry: None,
+        })
+    }
+
+    /// Where the reader wants to begin, if the token allows it.
+    pub(crate) async fn from(
+        hub: &Hub,
+        grant: &ChannelGrant,
+        topics: Topics,
+        from: Option<Beginning>,
+    ) -> Result<Self, EntranceError> {
+        let channel = hub.channel(&grant.channel).await?;
+        let minted = grant.cursor.min(channel.visible());
+        let filter = TopicFilter::Only(Arc::clone(&topics));
+        let position = from.map_or(Position::After(minted), Position::from);
+        let (cursor, entry) = match position {
+            Position::Start => (Cursor::START, None),
+            Position::After(cursor) => {
+                channel.check(cursor)?;
+                let is_of_this_life = cursor.epoch == channel.visible().epoch;
+                if is_of_this_life && !hub.has_snapshots(&channel, &filter) {
+                    let entry = hub.enter(&channel, &filter, position).await?;
+                    (cursor, Some(entry))
+                } else {
+                    (cursor, None)
+                }
+            }
+            Position::Now | Position::Last(_) => {
+                let entry = hub.enter(&channel, &filter, position).await?;
+                (entry.cursor, Some(entry))
+            }
+        };
+        match from {
+            Some(from) if cursor < minted && !grant.history => {
+                return Err(EntranceError::Older { minted, from });
+            }
+            Some(_) | None => {}
+        }
+        Ok(Self {
+            channel,
+            topics,
+            position,
+            cursor,
+            entry,
+        })
+    }
+}
+
+/// Those of a token's topics that are asked for; all of them when none is named.
+pub(crate) fn chosen(
+    grant: &ChannelGrant,
+    asked: Option<Vec<TopicName>>,
+) -> Result<Topics, EntranceError> {
+    let Some(asked) = asked else {
+        return Ok(topic_set(grant.topics.iter().cloned()));
+    };
+    if asked.is_empty() {
+        return Err(EntranceError::NoTopics);
+    }
+    match asked.iter().find(|topic| !grant.topics.contains(topic)) {
+        None => Ok(topic_set(asked)),
+        Some(topic) => Err(EntranceError::NotAllowed {
+            topic: topic.clone(),
+            allowed: list(&grant.topics),
+        }),
+    }
+}
+
+/// Topics as a sentence names them.
+pub(crate) fn list(topics: &[TopicName]) -> String {
+    let names: Vec<_> = topics.iter().map(|topic| format!("`{topic}`")).collect();
+    names.join(", ")
+}
