@@ -11,15 +11,19 @@
 
 mod conditions;
 mod lives;
+mod logs;
 mod order;
 mod reads;
 mod retention;
 pub mod samples;
+mod settling;
 mod writes;
 
 use std::sync::Arc;
 
-use super::{Batch, BoxFuture, CommitError, Committed, Store, StoreExt, Write};
+use stepcast_protocol::Cursor;
+
+use super::{Batch, BoxFuture, CommitError, Committed, MessageQuery, Store, StoreExt, Write};
 
 /// Somewhere to keep one database.
 pub trait Place: Send + Sync {
@@ -94,6 +98,18 @@ cases! {
     reads::event_waits_know_their_place,
     reads::runs_are_found,
     reads::what_is_absent_is_nothing,
+    logs::a_rollback_removes_what_it_voids_and_nothing_else,
+    logs::a_trim_takes_one_topic_up_to_a_cursor,
+    logs::a_page_and_its_trims_are_of_one_moment,
+    logs::texts_of_a_run_become_one_message,
+    logs::a_channel_goes_when_nothing_is_left_in_it,
+    logs::the_newest_messages_are_found,
+    logs::what_is_over_the_bounds_is_found,
+    logs::what_is_kept_comes_in_commit_order,
+    settling::the_first_message_of_a_run_on_a_channel_counts,
+    settling::a_body_remembers_what_it_has_published,
+    settling::what_no_commit_stands_behind_is_found,
+    settling::what_a_run_published_is_forgotten_with_it,
     lives::epochs_grow,
     lives::closing_keeps_everything,
     lives::a_closed_store_says_so,
@@ -103,4 +119,21 @@ cases! {
 /// Commits the writes as one batch.
 async fn put(store: &Arc<dyn Store>, writes: Vec<Write>) -> Result<Committed, CommitError> {
     store.commit(Batch::of(writes)).await
+}
+
+/// All that is kept on a channel, in pages.
+fn everything(name: &str) -> MessageQuery {
+    MessageQuery {
+        channel: samples::channel(name),
+        after: Cursor::START,
+        up_to: samples::cursor(u64::MAX, u64::MAX),
+        topics: None,
+        limit: usize::MAX,
+    }
+}
+
+/// The offsets of what is kept on a channel.
+async fn offsets(store: &Arc<dyn Store>, name: &str) -> Vec<u64> {
+    let page = store.messages(everything(name)).await.unwrap().messages;
+    page.iter().map(|message| message.cursor.offset.0).collect()
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stepcast_protocol::{Cursor, FunctionId, Message, Origin, limits};
+use stepcast_protocol::{FunctionId, Message, Origin, limits};
 
-use super::{Place, put, samples::*};
+use super::{Place, everything, put, samples::*};
 use crate::store::{
     ChannelRow, EventWait, MessageQuery, Outcome, Parent, Phase, RunQuery, RunRow, StepRow,
     StepState, StoredEvent, StoredRun, Timer, Verb, Write, rows::Matching,
@@ -429,14 +429,4 @@ pub(super) async fn what_is_absent_is_nothing(place: Box<dyn Place>) {
     assert_eq!(store.event(event_id(1)).await.unwrap(), None);
     assert_eq!(store.setting("s").await.unwrap(), None);
     assert_eq!(store.runs(RunQuery::Newest(None, 9)).await.unwrap(), []);
-}
-
-fn everything(name: &str) -> MessageQuery {
-    MessageQuery {
-        channel: channel(name),
-        after: Cursor::START,
-        up_to: cursor(u64::MAX, u64::MAX),
-        topics: None,
-        limit: usize::MAX,
-    }
 }

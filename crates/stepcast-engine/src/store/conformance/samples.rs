@@ -96,6 +96,40 @@ pub fn message(cursor: Cursor, topic_name: &str) -> Arc<Message> {
     })
 }
 
+/// What an attempt of the n-th run says, of a step or of its body.
+#[must_use]
+pub fn origin(run: u64, step: Option<&str>, attempt: u32) -> Option<Arc<Origin>> {
+    Some(Arc::new(Origin {
+        run: run_id(run),
+        step: step.map(step_id),
+        attempt,
+    }))
+}
+
+/// A message in the first epoch on channel `c`.
+#[must_use]
+pub fn said(offset: u64, topic_name: &str, origin: Option<Arc<Origin>>) -> Write {
+    let message = Message {
+        origin,
+        ..(*message(cursor(1, offset), topic_name)).clone()
+    };
+    Write::Message(channel("c"), Arc::new(message))
+}
+
+/// The record on channel `c` that what an attempt said on a topic after an offset is void.
+#[must_use]
+pub fn rollback(offset: u64, topic_name: &str, origin: Option<Arc<Origin>>, after: u64) -> Write {
+    let record = Message {
+        kind: Kind::Rollback {
+            after: cursor(1, after),
+        },
+        payload: Bytes::new(),
+        origin,
+        ..(*message(cursor(1, offset), topic_name)).clone()
+    };
+    Write::Message(channel("c"), Arc::new(record))
+}
+
 /// A message in the first epoch on topic `t`.
 #[must_use]
 pub fn write_message(name: &str, offset: u64) -> Write {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use stepcast_protocol::{Cursor, RunId};
 
-use super::{Place, put, samples::*};
+use super::{Place, offsets, put, samples::*};
 use crate::store::{
-    Batch, CommitError, MessageQuery, Outcome, Phase, RunRow, StepState, Store, StoreExt, Write,
-    batch::Void,
+    Batch, CommitError, Outcome, Phase, RunRow, StepState, Store, StoreExt, Write, batch::Void,
 };
 
 pub(super) async fn a_batch_is_all_or_nothing(place: Box<dyn Place>) {
@@ -175,12 +174,5 @@ async fn head(store: &Arc<dyn Store>, name: &str) -> Cursor {
 }
 
 async fn count(store: &Arc<dyn Store>, name: &str) -> usize {
-    let query = MessageQuery {
-        channel: channel(name),
-        after: Cursor::START,
-        up_to: cursor(u64::MAX, u64::MAX),
-        topics: None,
-        limit: 1_000,
-    };
-    store.messages(query).await.unwrap().messages.len()
+    offsets(store, name).await.len()
 }
