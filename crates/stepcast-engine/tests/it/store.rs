@@ -7,6 +7,7 @@ mod groups;
 mod memory;
 mod model;
 mod space;
+mod twins;
 
 use std::{
     path::{Path, PathBuf},

@@ -126,18 +126,27 @@ fn expire(tables: &mut Tables, before: Timestamp, now: Timestamp, limit: usize) 
         tables.runs.remove(&run);
     }
     expire_events(tables, before, limit);
-    let mut left = limit;
-    let mut is_forgotten = |until: Timestamp| {
-        let is_forgotten = until <= now && left > 0;
-        left -= usize::from(is_forgotten);
-        is_forgotten
-    };
-    tables
-        .event_keys
-        .retain(|_, (_, until)| !is_forgotten(*until));
-    for log in tables.channels.values_mut() {
-        log.keys.retain(|_, (_, until)| !is_forgotten(*until));
+    let untils = tables.event_keys.values().map(|(_, until)| *until);
+    if let Some(last) = last_forgotten(untils, now, limit) {
+        tables.event_keys.retain(|_, (_, until)| *until > last);
     }
+    let keys = tables.channels.values().flat_map(|log| log.keys.values());
+    if let Some(last) = last_forgotten(keys.map(|(_, until)| *until), now, limit) {
+        for log in tables.channels.values_mut() {
+            log.keys.retain(|_, (_, until)| *until > last);
+        }
+    }
+}
+
+/// The end of the last key that goes, of those that end first.
+fn last_forgotten(
+    untils: impl Iterator<Item = Timestamp>,
+    now: Timestamp,
+    limit: usize,
+) -> Option<Timestamp> {
+    let mut forgotten: Vec<_> = untils.filter(|until| *until <= now).collect();
+    forgotten.sort_unstable();
+    forgotten.into_iter().take(limit).last()
 }
 
 /// Runs that ended before a time, oldest first. One is created before it ends.
