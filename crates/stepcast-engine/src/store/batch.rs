@@ -176,6 +176,35 @@ impl Batch {
     pub fn bytes(&self) -> usize {
         self.writes.iter().map(Write::bytes).sum()
     }
+
+    /// Whether it comes from outside and starts something new, so that it is refused while space is short. What runs write goes on, so
+    /// that they can end.
+    pub(crate) fn brings_work(&self) -> bool {
+        let mut publishes = false;
+        let mut changes_run = self.fence.is_some();
+        for write in &self.writes {
+            match write {
+                Write::Event(_) => return self.fence.is_none(),
+                Write::Message(..) => publishes = true,
+                Write::Run(_) | Write::Step(_) | Write::VoidLeases(..) => changes_run = true,
+                Write::EventKey(..)
+                | Write::Timer(_)
+                | Write::ClearTimer(_)
+                | Write::EventWait(_)
+                | Write::ClearEventWait(..)
+                | Write::Head(..)
+                | Write::RunChannel(..)
+                | Write::BodySettled { .. }
+                | Write::Trim(..)
+                | Write::FoldText(..)
+                | Write::DropChannel(..)
+                | Write::PublishKey { .. }
+                | Write::Expire { .. }
+                | Write::Setting(..) => {}
+            }
+        }
+        publishes && !changes_run
+    }
 }
 
 /// Proof that a batch is on disk.

@@ -25,10 +25,24 @@ use stepcast_protocol::Cursor;
 
 use super::{Batch, BoxFuture, CommitError, Committed, MessageQuery, Store, StoreExt, Write};
 
-/// Somewhere to keep one database.
+/// Somewhere to keep one database, and how it differs from others.
 pub trait Place: Send + Sync {
     /// Opens the database, made on the first call. The one before was closed or dropped.
     fn open(&self) -> Arc<dyn Store>;
+
+    /// What a backup of it is.
+    fn backup(&self) -> Backup {
+        Backup::File
+    }
+}
+
+/// What a backend makes of a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backup {
+    /// A file that is there afterwards.
+    File,
+    /// An error, as there is nothing to copy.
+    Refused,
 }
 
 /// One case.

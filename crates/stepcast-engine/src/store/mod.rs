@@ -3,12 +3,14 @@
 //! Owns what is on disk and the order in which it got there. Never numbers messages, never decides what a run does next,
 //! never calls user code. The hub and the runs call it; it calls nobody but the completions it was given.
 //!
-//! [`Store`] is the contract that every backend keeps and that the suite `conformance` checks; [`sqlite`] is the first one.
+//! [`Store`] is the contract that every backend keeps and that the suite `conformance` checks: [`sqlite`], and [`memory`] for those who
+//! keep nothing.
 //! [`batch`] says what can be changed, [`rows`] what can be read.
 
 pub mod batch;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod memory;
 pub mod rows;
 pub mod sqlite;
 

@@ -1,11 +1,13 @@
-//! The SQLite store: the conformance suite, and what only a file can show.
+//! The stores: the conformance suite, and what only a file can show.
 
 mod conformance;
 mod files;
 mod fixtures;
 mod groups;
+mod memory;
 mod model;
 mod space;
+mod twins;
 
 use std::{
     path::{Path, PathBuf},
@@ -16,7 +18,8 @@ use std::{
 use stepcast_engine::clock::Clock;
 use stepcast_engine::store::{
     Batch, CommitError, Committed, Store, StoreError, StoreExt, Write,
-    conformance::{Place, samples},
+    conformance::{Backup, Place, samples},
+    memory::{AtOnce, Memory},
     sqlite::{SqliteOptions, SqliteStore},
 };
 use tempfile::TempDir;
@@ -65,6 +68,20 @@ impl Home {
 impl Place for Home {
     fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.open())
+    }
+}
+
+/// What stores in memory hold, one after another.
+#[derive(Default)]
+struct InMemory(Memory);
+
+impl Place for InMemory {
+    fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.0.open(Arc::new(AtOnce::here()), Clock::system()))
+    }
+
+    fn backup(&self) -> Backup {
+        Backup::Refused
     }
 }
 

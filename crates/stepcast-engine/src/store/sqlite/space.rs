@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::os;
-use crate::store::{Batch, CommitError, Write};
+use crate::store::{Batch, CommitError};
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -33,7 +33,7 @@ impl Space {
     /// Why this batch should not be written, if so.
     pub(super) fn check(&mut self, batch: &Batch) -> Result<(), CommitError> {
         match self.short() {
-            Some(free) if brings_work(batch) => Err(CommitError::NoSpace(format!(
+            Some(free) if batch.brings_work() => Err(CommitError::NoSpace(format!(
                 "{free} bytes are free, at least {} are needed",
                 self.needed
             ))),
@@ -61,32 +61,4 @@ impl Space {
         self.short = short;
         short
     }
-}
-
-/// Whether the batch comes from outside and starts something new. What runs write goes on, so that they can end.
-fn brings_work(batch: &Batch) -> bool {
-    let mut publishes = false;
-    let mut changes_run = batch.fence.is_some();
-    for write in &batch.writes {
-        match write {
-            Write::Event(_) => return batch.fence.is_none(),
-            Write::Message(..) => publishes = true,
-            Write::Run(_) | Write::Step(_) | Write::VoidLeases(..) => changes_run = true,
-            Write::EventKey(..)
-            | Write::Timer(_)
-            | Write::ClearTimer(_)
-            | Write::EventWait(_)
-            | Write::ClearEventWait(..)
-            | Write::Head(..)
-            | Write::RunChannel(..)
-            | Write::BodySettled { .. }
-            | Write::Trim(..)
-            | Write::FoldText(..)
-            | Write::DropChannel(..)
-            | Write::PublishKey { .. }
-            | Write::Expire { .. }
-            | Write::Setting(..) => {}
-        }
-    }
-    publishes && !changes_run
 }

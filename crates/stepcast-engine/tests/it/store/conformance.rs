@@ -1,6 +1,16 @@
 use stepcast_engine::store::conformance::{CASES, run_all};
 
-use super::Home;
+use super::{Home, InMemory};
+
+#[tokio::test]
+async fn memory_keeps_the_contract() {
+    run_all(&|| Box::new(InMemory::default())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_keeps_the_contract_on_many_threads() {
+    run_all(&|| Box::new(InMemory::default())).await;
+}
 
 #[tokio::test]
 async fn sqlite_keeps_the_contract() {

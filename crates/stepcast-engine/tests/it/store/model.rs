@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use stepcast_engine::store::{
     Batch, CommitError, Expect, Fence, MessageQuery, Phase, RunRow, Store, StoreExt, Urgency,
-    Write, conformance::samples,
+    Write,
+    conformance::{Place, samples},
 };
 use stepcast_protocol::{Cursor, RunId};
 
-use super::{Home, within};
+use super::{Home, InMemory, within};
 
 const CHANNELS: [&str; 3] = ["a", "b", "c"];
 const RUNS: [u64; 2] = [1, 2];
@@ -159,29 +160,36 @@ fn batch(plan: &Plan) -> Batch {
     }
 }
 
+fn check(place: &dyn Place, plans: &[Plan]) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let store = place.open();
+        let mut model = Model::default();
+        let fates: Vec<_> = plans.iter().map(|plan| store.commit(batch(plan))).collect();
+        for (plan, fate) in plans.iter().zip(fates) {
+            let fate = match within(fate).await {
+                Ok(_) => "committed",
+                Err(CommitError::Refused(_)) => "refused",
+                Err(CommitError::Rejected(_)) => "rejected",
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(fate, model.apply(plan), "{plan:?}");
+        }
+        assert_eq!(Model::read(&*store).await, model);
+        drop(store);
+        assert_eq!(Model::read(&*place.open()).await, model);
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn groups_are_as_good_as_one_batch_after_another(plans in prop::collection::vec(plan(), 1..80)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let home = Home::new();
-            let store = home.open();
-            let mut model = Model::default();
-            let fates: Vec<_> = plans.iter().map(|plan| store.commit(batch(plan))).collect();
-            for (plan, fate) in plans.iter().zip(fates) {
-                let fate = match within(fate).await {
-                    Ok(_) => "committed",
-                    Err(CommitError::Refused(_)) => "refused",
-                    Err(CommitError::Rejected(_)) => "rejected",
-                    Err(other) => panic!("{other}"),
-                };
-                assert_eq!(fate, model.apply(plan), "{plan:?}");
-            }
-            assert_eq!(Model::read(&store).await, model);
-            drop(store);
-            assert_eq!(Model::read(&home.open()).await, model);
-        });
+        check(&Home::new(), &plans);
+        check(&InMemory::default(), &plans);
     }
 }

@@ -1,0 +1,133 @@
+//! What must hold before a batch is written.
+
+use std::collections::BTreeSet;
+
+use stepcast_protocol::{ChannelName, Event, Message, RunId, Timestamp};
+
+use super::tables::Tables;
+use crate::store::{Batch, CommitError, Expect, Fence, Phase, Refusal, Write};
+
+/// Reads every condition of the batch; the first that does not hold is the answer.
+pub(super) fn check(tables: &Tables, batch: &Batch) -> Result<(), Refusal> {
+    if let Some(fence) = batch.fence {
+        fence_holds(tables, fence)?;
+    }
+    batch.expect.iter().try_for_each(|expect| match expect {
+        Expect::EventIsNew(event, at) => event_is_new(tables, event, *at),
+        Expect::RunIsOpen(run) => run_is_open(tables, *run),
+        Expect::PublishKeyIsFree(channel, key, at) => key_is_free(tables, channel, key, *at),
+        Expect::EpochIs(given) if tables.owner == Some(*given) => Ok(()),
+        Expect::EpochIs(given) => Err(Refusal::EpochOver(given.0)),
+    })
+}
+
+fn fence_holds(tables: &Tables, Fence { run, lease }: Fence) -> Result<(), Refusal> {
+    let held = |row: &crate::store::RunRow| row.phase == Phase::Leased && row.lease == lease;
+    if tables.runs.get(&run).is_some_and(held) {
+        Ok(())
+    } else {
+        Err(Refusal::LeaseLost { run, lease })
+    }
+}
+
+fn event_is_new(tables: &Tables, event: &Event, at: Timestamp) -> Result<(), Refusal> {
+    let sent = event.id;
+    if tables.event_places.contains_key(&sent) {
+        return Err(Refusal::EventKnown { sent, known: sent });
+    }
+    let Some(key) = &event.key else {
+        return Ok(());
+    };
+    match tables.event_keys.get(&(event.name.clone(), key.clone())) {
+        Some((known, until)) if *until > at => Err(Refusal::EventKnown {
+            sent,
+            known: *known,
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn run_is_open(tables: &Tables, run: RunId) -> Result<(), Refusal> {
+    match tables.runs.get(&run) {
+        None => Err(Refusal::RunUnknown(run)),
+        Some(row) if row.phase.is_final() => Err(Refusal::RunEnded(run)),
+        Some(_) => Ok(()),
+    }
+}
+
+fn key_is_free(
+    tables: &Tables,
+    channel: &ChannelName,
+    key: &str,
+    at: Timestamp,
+) -> Result<(), Refusal> {
+    let known = tables
+        .channels
+        .get(channel)
+        .and_then(|log| log.keys.get(key));
+    match known {
+        Some((cursor, until)) if *until > at => Err(Refusal::KeyUsed(*cursor)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Refuses what would be there twice. Nothing else can fail, so that a batch that passes is written as a whole.
+pub(super) fn can_be_written(tables: &Tables, batch: &Batch) -> Result<(), CommitError> {
+    let (mut events, mut messages) = (BTreeSet::new(), BTreeSet::new());
+    for write in &batch.writes {
+        let is_twice = match write {
+            Write::Event(event) => {
+                tables.event_places.contains_key(&event.id) || !events.insert(event.id)
+            }
+            Write::Message(channel, message) => {
+                has(tables, channel, message, |_| true)
+                    || !messages.insert((channel, message.cursor))
+            }
+            Write::FoldText(channel, message) => {
+                let stays = |known: &Message| {
+                    known.topic != message.topic || run_of(known) != run_of(message)
+                };
+                has(tables, channel, message, stays)
+            }
+            Write::EventKey(..)
+            | Write::Run(_)
+            | Write::Step(_)
+            | Write::Timer(_)
+            | Write::ClearTimer(_)
+            | Write::EventWait(_)
+            | Write::ClearEventWait(..)
+            | Write::RunChannel(..)
+            | Write::BodySettled { .. }
+            | Write::Trim(..)
+            | Write::DropChannel(_)
+            | Write::Head(..)
+            | Write::PublishKey { .. }
+            | Write::VoidLeases(..)
+            | Write::Expire { .. }
+            | Write::Setting(..) => false,
+        };
+        if is_twice {
+            let text = "an event or a message of that id is there already";
+            return Err(CommitError::Rejected(text.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the message's place is taken by one of a kind.
+fn has(
+    tables: &Tables,
+    channel: &ChannelName,
+    message: &Message,
+    is_one: impl Fn(&Message) -> bool,
+) -> bool {
+    let known = tables
+        .channels
+        .get(channel)
+        .and_then(|log| log.messages.get(&message.cursor));
+    known.is_some_and(|kept| is_one(&kept.message))
+}
+
+pub(super) fn run_of(message: &Message) -> Option<RunId> {
+    message.origin.as_ref().map(|origin| origin.run)
+}
