@@ -6,8 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use stepcast_protocol::{
     Bounds, ChannelName, Cursor, EventId, Keep, Origin, RunId, RunView, TopicName,
-    event::CheckedEvent,
-    limits,
+    event::CheckedEvent, limits,
 };
 
 use crate::{

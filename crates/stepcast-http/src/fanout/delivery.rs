@@ -78,10 +78,10 @@ impl Shard {
             if group.members.borrow().is_empty() {
                 continue;
             }
-            let wanted = messages.iter().map(|posted| &**posted).filter(|posted| {
-                let message = posted.message();
-                group.dialect.takes(message) && group.topics.contains(&message.topic)
-            });
+            let wanted = messages
+                .iter()
+                .map(|posted| &**posted)
+                .filter(|posted| group.dialect.wants(posted.message(), &group.topics));
             let batch = Batch::encode(feed.channel.name(), wanted, from, next);
             if !batch.is_empty() {
                 let turn = group.turn.get();

@@ -130,8 +130,7 @@ impl Subscription {
 
     /// Whether this message has to be sent.
     pub(super) fn wants(&self, message: &Message) -> bool {
-        self.dialect.takes(message)
-            && self.topics.contains(&message.topic)
+        self.dialect.wants(message, &self.topics)
             && !self.floors.hides(message.cursor, &message.topic)
     }
 

@@ -146,7 +146,7 @@ fn last_forgotten(
 ) -> Option<Timestamp> {
     let mut forgotten: Vec<_> = untils.filter(|until| *until <= now).collect();
     forgotten.sort_unstable();
-    forgotten.into_iter().take(limit).last()
+    forgotten.into_iter().take(limit).next_back()
 }
 
 /// Runs that ended before a time, oldest first. One is created before it ends.
