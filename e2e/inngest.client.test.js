@@ -139,6 +139,23 @@ test("an event starts a run", { timeout }, async () => {
   assert.deepEqual(tokensOf(await untilDone(messages)), ["Hello", " ", "world"]);
 });
 
+test("a channel named after its run says last that the run has completed, others never do", { timeout }, async () => {
+  const [own, other] = [await subscribed(), await subscribed()];
+  await inngest.send({ name: "app/generate", data: { job: own.job, runId: own.job } });
+  await inngest.send({ name: "app/generate", data: { job: other.job } });
+
+  const ended = (message) => message.kind === "run" && message.data.status === "completed";
+  const all = await takeUntil(own.messages, ended, "the end of the run");
+  own.messages.close();
+  assert.deepEqual(tokensOf(all), ["Hello", " ", "world"]);
+  assert.ok(isDone(all.at(-2)), "the end comes after all data");
+  await post("start", { job: other.job });
+  let done = 0;
+  const others = await takeUntil(other.messages, (message) => isDone(message) && ++done === 2, "two final statuses");
+  other.messages.close();
+  assert.ok(others.every((message) => message.kind === "data"));
+});
+
 /** A subscription that is open before anything has been published on its channel. */
 async function subscribed() {
   const job = freshJob();
