@@ -26,11 +26,11 @@ async fn channel(hub: &Hub, name: &str) -> Arc<Channel> {
     within(hub.channel(&channel_name(name))).await.unwrap()
 }
 
-fn subscribe(hub: &Hub, channel: &Arc<Channel>, after: Cursor) -> Subscription {
+pub(crate) fn subscribe(hub: &Hub, channel: &Arc<Channel>, after: Cursor) -> Subscription {
     hub.subscribe(channel, TopicFilter::All, after).unwrap()
 }
 
-async fn next(subscription: &mut Subscription) -> Arc<Posted> {
+pub(crate) async fn next(subscription: &mut Subscription) -> Arc<Posted> {
     let next = poll_fn(|context| Pin::new(&mut *subscription).poll_next(context));
     within(next).await.expect("it never ends").unwrap()
 }
@@ -53,7 +53,7 @@ async fn read(subscription: &mut Subscription, count: usize) -> Vec<u64> {
     numbers
 }
 
-fn number(posted: &Posted) -> u64 {
+pub(crate) fn number(posted: &Posted) -> u64 {
     let payload = std::str::from_utf8(&posted.message().payload).unwrap();
     payload.parse().unwrap()
 }
