@@ -73,7 +73,7 @@ impl Drop for Background {
     }
 }
 
-/// Fires timers when their time has come, until the engine is gone.
+/// Fires timers when their time has come, until the engine is gone. Holds it only while it looks, so that a dropped engine goes at once.
 pub(super) async fn keep_time(runs: Weak<Inner>) {
     loop {
         let Some(inner) = runs.upgrade() else { return };
@@ -92,18 +92,19 @@ pub(super) async fn keep_time(runs: Weak<Inner>) {
                 }
             },
             Due::At(at) => {
-                let clock = inner.clock.clone();
-                let changed = inner.timers.changed.notified();
-                // The engine must be able to go while this waits.
+                let (clock, changed) = (inner.clock.clone(), inner.timers.changed());
+                drop(inner);
                 tokio::select! {
                     () = clock.wait_until(at) => {}
-                    () = changed => {}
+                    () = changed.notified() => {}
                     () = tokio::time::sleep(SWEEP) => {}
                 }
             }
             Due::Never => {
+                let changed = inner.timers.changed();
+                drop(inner);
                 tokio::select! {
-                    () = inner.timers.changed.notified() => {}
+                    () = changed.notified() => {}
                     () = tokio::time::sleep(SWEEP) => {}
                 }
             }

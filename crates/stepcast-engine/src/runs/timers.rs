@@ -1,6 +1,6 @@
 //! What happens at a time. Holds the next timers in memory and leaves later ones in the store.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use parking_lot::Mutex;
 use stepcast_protocol::Timestamp;
@@ -24,7 +24,7 @@ struct State {
 #[derive(Default)]
 pub(super) struct Timers {
     state: Mutex<State>,
-    pub(super) changed: Notify,
+    changed: Arc<Notify>,
 }
 
 /// What to do about timers.
@@ -40,6 +40,11 @@ pub(super) enum Due {
 }
 
 impl Timers {
+    /// Told when there may be something else to do than [`Self::due`] said.
+    pub(super) fn changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
+    }
+
     /// Forgets all; the store knows them.
     pub(super) fn clear(&self) {
         let beginning = Timer {

@@ -27,7 +27,7 @@ async fn channel(hub: &Hub, name: &str) -> Arc<Channel> {
     within(hub.channel(&channel_name(name))).await.unwrap()
 }
 
-async fn subscribe(hub: &Hub, channel: &Arc<Channel>, after: Cursor) -> Subscription {
+pub(crate) async fn subscribe(hub: &Hub, channel: &Arc<Channel>, after: Cursor) -> Subscription {
     let from = if after == Cursor::START {
         Position::Start
     } else {
@@ -43,7 +43,7 @@ async fn next_item(subscription: &mut Subscription) -> Item {
 }
 
 /// The next message.
-async fn next(subscription: &mut Subscription) -> Arc<Posted> {
+pub(crate) async fn next(subscription: &mut Subscription) -> Arc<Posted> {
     match next_item(subscription).await {
         Item::Posted(posted) => posted,
         other => panic!("a message was expected, not {other:?}"),
@@ -68,7 +68,7 @@ async fn read(subscription: &mut Subscription, count: usize) -> Vec<u64> {
     numbers
 }
 
-fn number(posted: &Posted) -> u64 {
+pub(crate) fn number(posted: &Posted) -> u64 {
     let payload = std::str::from_utf8(&posted.message().payload).unwrap();
     payload.parse().unwrap()
 }

@@ -1,1 +1,14 @@
-//! Runs.
+//! Runs over a real store: what is committed, what survives a death, who may write, and who executes.
+
+mod cancel;
+mod commits;
+mod crashes;
+mod events;
+mod leases;
+mod parking;
+mod places;
+mod retention;
+mod script;
+mod space;
+mod timers;
+mod unknown;

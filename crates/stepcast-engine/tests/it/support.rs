@@ -40,7 +40,12 @@ impl Database {
 
     /// Begins a new life. Waits for the one before to let go of the file.
     pub(crate) async fn open(&self) -> Arc<SqliteStore> {
-        let (file, options) = (self.file(), self.options.clone());
+        self.open_with(self.options.clone()).await
+    }
+
+    /// The same, with other options.
+    pub(crate) async fn open_with(&self, options: SqliteOptions) -> Arc<SqliteStore> {
+        let file = self.file();
         let open = move || SqliteStore::open(file, options, Clock::system());
         let opened = tokio::task::spawn_blocking(open).await;
         Arc::new(opened.unwrap().unwrap())

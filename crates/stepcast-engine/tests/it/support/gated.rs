@@ -1,18 +1,16 @@
-//! A store that keeps batches back until a test decides what becomes of them, in an order of the test's own.
+//! A store that keeps batches back until a test decides what becomes of them, in an order of the test's own, and remembers what it let
+//! through.
 
 use std::{
     collections::VecDeque,
     path::PathBuf,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use stepcast_engine::store::{
     Batch, BoxFuture, ChannelRow, CommitError, EventWait, KeptRow, MessagePage, MessageQuery,
-    NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoredEvent, StoredRun, Timer,
-    TopicRow, Unsettled,
+    NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoreExt, StoredEvent, StoredRun,
+    Timer, TopicRow, Unsettled, Write,
 };
 use stepcast_protocol::{
     Bounds, ChannelName, Cursor, Epoch, EventId, EventName, RunId, StepId, TopicName,
@@ -20,40 +18,79 @@ use stepcast_protocol::{
 
 pub(crate) struct GatedStore {
     inner: Arc<dyn Store>,
-    gate_closed: AtomicBool,
-    kept_back: Mutex<VecDeque<(Batch, OnCommit)>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    gate: Gate,
+    kept_back: VecDeque<(Batch, OnCommit)>,
+    let_through: Vec<Batch>,
+    housekeeping: usize,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    #[default]
+    Open,
+    Closed,
+    /// The process is dead: nothing reaches the disk and nobody hears of anything.
+    Gone,
 }
 
 impl GatedStore {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
             inner,
-            gate_closed: AtomicBool::new(false),
-            kept_back: Mutex::default(),
+            state: Mutex::default(),
         })
     }
 
     /// Keeps back what is submitted from now on.
     pub(crate) fn close_gate(&self) {
-        self.gate_closed.store(true, Ordering::SeqCst);
+        self.state().gate = Gate::Closed;
     }
 
     /// Lets everything through again.
     pub(crate) fn open_gate(&self) {
-        self.gate_closed.store(false, Ordering::SeqCst);
-        let kept_back = std::mem::take(&mut *self.kept_back.lock().unwrap());
-        for (batch, done) in kept_back {
-            self.inner.submit(batch, done);
+        let mut state = self.state();
+        state.gate = Gate::Open;
+        // Under the lock, so that nothing overtakes what was kept back.
+        for (batch, done) in std::mem::take(&mut state.kept_back) {
+            self.pass(&mut state, batch, done);
         }
     }
 
     /// What is kept back dies with the process: nobody hears of it.
     pub(crate) fn lose_all(&self) {
-        drop(std::mem::take(&mut *self.kept_back.lock().unwrap()));
+        let lost = std::mem::take(&mut self.state().kept_back);
+        drop(lost);
+    }
+
+    /// The process dies at this moment.
+    pub(crate) fn die(&self) {
+        self.state().gate = Gate::Gone;
+        self.lose_all();
     }
 
     pub(crate) fn kept_back(&self) -> usize {
-        self.kept_back.lock().unwrap().len()
+        self.state().kept_back.len()
+    }
+
+    /// Waits until so many are kept back.
+    pub(crate) async fn keeps_back(&self, count: usize) {
+        super::eventually(async || (self.kept_back() == count).then_some(())).await;
+    }
+
+    /// Waits until the engine has kept house for the first time, so that no later commit is one that a test does not know of.
+    pub(crate) async fn is_kept_house(&self) {
+        super::eventually(async || (self.state().housekeeping > 0).then_some(())).await;
+        self.inner.commit(Batch::default()).await.unwrap();
+    }
+
+    /// What was let through, housekeeping aside.
+    pub(crate) fn let_through(&self) -> Vec<Batch> {
+        self.state().let_through.clone()
     }
 
     /// Commits the n-th of those that are kept back.
@@ -64,7 +101,7 @@ impl GatedStore {
             done(result);
             told.send(()).ok();
         });
-        self.inner.submit(batch, completion);
+        self.pass(&mut self.state(), batch, completion);
         super::within(fate).await.unwrap();
     }
 
@@ -75,8 +112,23 @@ impl GatedStore {
     }
 
     fn take(&self, n: usize) -> (Batch, OnCommit) {
-        self.kept_back.lock().unwrap().remove(n).unwrap()
+        self.state().kept_back.remove(n).unwrap()
     }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn pass(&self, state: &mut State, batch: Batch, done: OnCommit) {
+        state.let_through.push(batch.clone());
+        self.inner.submit(batch, done);
+    }
+}
+
+/// The engine does this now and then, whatever a test is about.
+fn is_housekeeping(batch: &Batch) -> bool {
+    let mut writes = batch.writes.iter();
+    !batch.writes.is_empty() && writes.all(|write| matches!(write, Write::Expire { .. }))
 }
 
 type Answer<T> = BoxFuture<'static, Result<T, StoreError>>;
@@ -87,10 +139,15 @@ impl Store for GatedStore {
     }
 
     fn submit(&self, batch: Batch, done: OnCommit) {
-        if self.gate_closed.load(Ordering::SeqCst) {
-            self.kept_back.lock().unwrap().push_back((batch, done));
-        } else {
-            self.inner.submit(batch, done);
+        let mut state = self.state();
+        match state.gate {
+            Gate::Open | Gate::Closed if is_housekeeping(&batch) => {
+                state.housekeeping += 1;
+                self.inner.submit(batch, done);
+            }
+            Gate::Open => self.pass(&mut state, batch, done),
+            Gate::Closed => state.kept_back.push_back((batch, done)),
+            Gate::Gone => drop(state),
         }
     }
 

@@ -1,0 +1,89 @@
+//! Who executes, and who waits for his turn.
+
+use std::collections::BTreeSet;
+
+use stepcast_protocol::RunStatus;
+
+use super::script::{World, function};
+
+#[tokio::test]
+async fn so_many_runs_of_a_function_execute_at_once_and_others_go_on() {
+    let mut world = World::new();
+    world.functions[0].concurrency = 2;
+    let mut life = world.open().await;
+    let mut waiting = BTreeSet::new();
+    for _ in 0..5 {
+        waiting.insert(life.send("f").await);
+    }
+    let (first, second) = (life.next().await, life.next().await);
+    waiting.remove(&first.run.id);
+    waiting.remove(&second.run.id);
+    assert_eq!(waiting.len(), 3);
+    // `g` has places of its own, and everybody who could start before it has.
+    life.send("g").await;
+    let other = life.next().await;
+    assert_eq!(other.run.function, "g");
+    for id in &waiting {
+        assert_eq!(life.status(*id).await, RunStatus::Queued);
+    }
+    other.returns().await;
+    first.returns().await;
+    let mut last = second;
+    while !waiting.is_empty() {
+        let next = life.next().await;
+        assert!(waiting.remove(&next.run.id));
+        assert!(life.engine.running() <= 2 && !life.has_started());
+        std::mem::replace(&mut last, next).returns().await;
+    }
+    last.returns().await;
+}
+
+#[tokio::test]
+async fn runs_that_wait_for_their_turn_outlive_the_process() {
+    let mut world = World::new();
+    world.functions[0].concurrency = 1;
+    let life = world.open().await;
+    let mut sent = BTreeSet::new();
+    for _ in 0..4 {
+        sent.insert(life.send("f").await);
+    }
+    life.dies();
+    let mut life = world.open().await;
+    for _ in 0..4 {
+        let run = life.next().await;
+        assert!(sent.remove(&run.run.id));
+        run.returns().await;
+    }
+    assert!(!life.has_started());
+}
+
+#[tokio::test]
+async fn runs_of_a_function_that_is_gone_wait_for_it() {
+    let mut world = World::new();
+    let mut life = world.open().await;
+    life.send("g").await;
+    let held = life.next().await;
+    let id = held.run.id;
+    drop(held);
+    life.dies();
+
+    world.functions.pop();
+    for _ in 0..10 {
+        let mut life = world.open().await;
+        life.start().await.returns().await;
+        assert_eq!(life.status(id).await, RunStatus::Queued);
+        world.clock.advance(stepcast_protocol::limits::RETENTION);
+        life.dies();
+    }
+
+    world.functions.push(function("g"));
+    let mut life = world.open().await;
+    let run = life.next().await;
+    assert_eq!(run.run.id, id);
+    assert_eq!(
+        life.stored(id).await.row.crashes,
+        1,
+        "only while it was held"
+    );
+    run.returns().await;
+}
