@@ -1,6 +1,7 @@
 //! The gateway over a real engine, a real store and real sockets.
 
 mod channels;
+mod conformance;
 mod connect;
 mod lag;
 mod model;
