@@ -87,6 +87,8 @@ pub struct Stats {
     pub connections: usize,
     /// Those among them that were told to end and have not yet.
     pub closing: usize,
+    /// Those among them whose socket takes nothing more at the moment.
+    pub full: usize,
     /// Bytes kept for sockets that are full; what several of them share counts once.
     pub unsent_bytes: usize,
     /// What connections of npm `inngest` have lost since the start, as they cannot be told: one for each gap on a topic.
@@ -134,6 +136,7 @@ impl Fanout {
             {
                 sum.connections += stats.connections;
                 sum.closing += stats.closing;
+                sum.full += stats.full;
                 sum.unsent_bytes += stats.unsent_bytes;
                 sum.plain_gaps += stats.plain_gaps;
             }

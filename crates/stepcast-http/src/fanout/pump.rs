@@ -171,7 +171,7 @@ impl Shard {
         match feed.channel.read(cursor, SLICE_BYTES) {
             Slice::UpToDate(cursor) => {
                 subscription.place = Place::Behind(cursor);
-                if cursor == feed.cursor.get() {
+                if subscription.can_join() {
                     return Ok(Step::Again);
                 }
                 feed.mark.set();

@@ -368,6 +368,7 @@ impl Shard {
             let state = connection.state.borrow();
             stats.connections += 1;
             stats.closing += usize::from(state.closing.is_some());
+            stats.full += usize::from(!state.rest.is_empty());
             stats.unsent_bytes += state.answers.capacity();
             for bytes in state.unsent() {
                 let end = bytes.as_ptr_range().end;

@@ -212,6 +212,10 @@ impl Subscription {
         if added.is_empty() {
             return;
         }
+        if matches!(&self.opening, Some(opening) if opening.then.is_some()) {
+            // It was for fewer topics: it enters again, with all of them.
+            self.opening = None;
+        }
         let here = self.leave();
         if start > here {
             self.floors.raise(start, Arc::clone(&added));

@@ -153,15 +153,7 @@ async fn a_failed_attempt_is_taken_back_from_those_who_were_away() {
         server.say(&run, 1, ("c", "log"), "2").await;
         TestServer::fail(&run);
         server
-            .until(async |server| {
-                let channel = server.get("/v1/channels/c", &[]).await.json();
-                let offset = channel["data"]["visible"]
-                    .as_str()
-                    .unwrap()
-                    .split('-')
-                    .nth(1);
-                offset.unwrap().parse::<u64>().unwrap() == 6
-            })
+            .until(async |server| server.visible("c").await.offset.0 == 6)
             .await;
         server.publish("c", "log", "3").await;
         drop(run);

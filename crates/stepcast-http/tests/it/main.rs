@@ -1,10 +1,13 @@
 //! The gateway over a real engine, a real store and real sockets.
 
+mod channels;
+mod conformance;
 mod connect;
 mod lag;
 mod model;
 mod native;
 mod operator;
+mod poll;
 mod publish;
 mod server;
 mod slow;

@@ -231,13 +231,32 @@ impl TestServer {
             .step_failed(step, Failure::of(error), Retry::times(9));
     }
 
+    /// What operators see of a channel.
+    pub(crate) async fn shown(&self, channel: &str) -> Value {
+        let path = format!("/v1/channels/{channel}");
+        self.get(&path, &[]).await.json()["data"].clone()
+    }
+
+    /// How far one can see.
+    pub(crate) async fn visible(&self, channel: &str) -> Cursor {
+        let shown = self.shown(channel).await;
+        shown["visible"].as_str().unwrap().parse().unwrap()
+    }
+
     /// How many messages the store has of each topic of a channel.
     pub(crate) async fn kept(&self, channel: &str) -> Vec<u64> {
-        let path = format!("/v1/channels/{channel}");
-        let shown = self.get(&path, &[]).await.json();
-        let topics = shown["data"]["topics"].as_array().unwrap();
+        let shown = self.shown(channel).await;
+        let topics = shown["topics"].as_array().unwrap();
         let messages = topics.iter().map(|topic| topic["messages"].as_u64());
         messages.map(Option::unwrap).collect()
+    }
+
+    /// How many messages the store has of a topic.
+    pub(crate) async fn kept_of(&self, channel: &str, topic: &str) -> u64 {
+        let shown = self.shown(channel).await;
+        let mut topics = shown["topics"].as_array().unwrap().iter();
+        let found = topics.find(|shown| shown["topic"] == topic).unwrap();
+        found["messages"].as_u64().unwrap()
     }
 
     /// Waits until something holds.

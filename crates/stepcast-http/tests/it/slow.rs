@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
-use stepcast_http::{GatewayOptions, Keys};
-use stepcast_protocol::Cursor;
+use stepcast_http::{GatewayOptions, Keys, Stats};
+use stepcast_protocol::{Cursor, Keep};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -93,4 +93,106 @@ async fn a_socket_that_takes_nothing_is_closed_with_its_cursor() {
     assert_eq!(close.reason.parse(), Ok(seen), "the last frame it was sent");
     assert!(seen <= last);
     server.connections(1).await;
+}
+
+/// Waits until so many sockets are full.
+async fn until_full(server: &TestServer, count: usize) -> Stats {
+    within(async {
+        loop {
+            let stats = server.gateway.stats().await;
+            if stats.full >= count {
+                return stats;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn one_that_never_reads_changes_nothing_for_a_thousand() {
+    const READERS: usize = 999;
+    let options = GatewayOptions::default().with_connections_per_address(READERS + 1);
+    let server = TestServer::with(options, Keys::Dev).await;
+    let token = server.token("c", &["t"]).await;
+    let never = server
+        .connect_on(narrow(&server).await, &format!("{token}&v=1"))
+        .await;
+    let mut readers = Vec::new();
+    for number in 0..READERS {
+        let mut reader = if number % 2 == 0 {
+            server.connect(&token).await
+        } else {
+            server.native(&token, "").await
+        };
+        if number % 2 == 1 {
+            assert_eq!(reader.next().await["kind"], "hello");
+        }
+        readers.push(reader);
+    }
+    let readers = tokio::spawn(async move {
+        let read = readers.into_iter().map(|mut reader| async move {
+            for number in 0..MESSAGES {
+                assert_eq!(reader.next().await["data"]["n"], json!(number));
+            }
+            reader
+        });
+        futures_util::future::join_all(read).await
+    });
+    let small = |number: usize| json!({ "n": number, "pad": "x".repeat(3_000) }).to_string();
+    for number in 0..MESSAGES {
+        server.publish("c", "t", small(number)).await;
+    }
+    let readers = tokio::time::timeout(Duration::from_secs(120), readers)
+        .await
+        .expect("everybody else gets everything")
+        .expect("in order");
+    let stats = server.gateway.stats().await;
+    let seen = (stats.connections, stats.closing, stats.full);
+    assert_eq!(seen, (READERS + 1, 0, 1));
+    drop((never, readers));
+}
+
+#[tokio::test]
+async fn stalled_sockets_keep_one_frame_each_and_share_what_they_are_told() {
+    const STALLED: usize = 300;
+    let options = GatewayOptions::default().with_shards(1);
+    let server = TestServer::with(options, Keys::Dev).await;
+    let text = Keep::Text {
+        field: "token".to_owned(),
+    };
+    server.declare("told", vec![("tokens", text)]);
+    for _ in 0..9 {
+        let piece = json!({ "token": "x".repeat(100_000) }).to_string();
+        server.publish("told", "tokens", piece).await;
+    }
+    let token = server.token("told", &["tokens"]).await;
+    let mut told = Vec::new();
+    for _ in 0..STALLED {
+        let query = format!("{token}&v=1&from=start");
+        told.push(server.connect_on(narrow(&server).await, &query).await);
+    }
+    let stats = until_full(&server, STALLED).await;
+    assert!(
+        stats.unsent_bytes > 500_000,
+        "{stats:?} is less than the text"
+    );
+    assert!(stats.unsent_bytes <= 2_000_000, "{stats:?}");
+    drop(told);
+    server.connections(0).await;
+    // The same with messages, which each of them has begun somewhere else.
+    let token = server.token("c", &["t"]).await;
+    let mut full = Vec::new();
+    for _ in 0..STALLED {
+        let query = format!("{token}&v=1");
+        full.push(server.connect_on(narrow(&server).await, &query).await);
+    }
+    server.connections(STALLED).await;
+    let small = json!("x".repeat(5_000)).to_string();
+    for _ in 0..100 {
+        server.publish("c", "t", small.clone()).await;
+    }
+    let stats = until_full(&server, STALLED).await;
+    assert!(stats.unsent_bytes > STALLED, "{stats:?} is nothing");
+    assert!(stats.unsent_bytes <= 2_000_000, "{stats:?}");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use stepcast_http::History;
-use stepcast_protocol::{ChannelName, TopicName, limits};
+use stepcast_protocol::{ChannelName, Keep, TopicName, limits};
 
 use crate::server::TestServer;
 
@@ -81,6 +81,60 @@ async fn a_token_without_history_reads_nothing_older() {
         .events(&mint(History::Allowed), &[("Last-Event-ID", &older)])
         .await;
     assert_eq!(events.next().await.1["data"], json!(1));
+}
+
+#[tokio::test]
+async fn a_stream_begins_where_it_is_asked_to_and_names_what_is_no_message() {
+    let server = TestServer::start().await;
+    server.declare("c", vec![("status", Keep::Latest), ("log", Keep::Log)]);
+    for number in 0..3 {
+        server.publish("c", "status", number.to_string()).await;
+        server.publish("c", "log", number.to_string()).await;
+    }
+    let token = server.token("c", &["status", "log"]).await;
+    let mut events = server.events(&format!("{token}&from=start"), &[]).await;
+    let (name, snapshot) = events.next_named().await;
+    assert_eq!(
+        (name.as_str(), &snapshot["data"][0]["data"]),
+        ("snapshot", &json!(2))
+    );
+    for number in 0..3 {
+        let (name, frame) = events.next_named().await;
+        assert_eq!((name.as_str(), &frame["data"]), ("", &json!(number)));
+    }
+    let mut newest = server.events(&format!("{token}&from=last:2"), &[]).await;
+    assert_eq!(newest.next().await.1["topic"], "status");
+    assert_eq!(newest.next().await.1["data"], json!(2));
+    let mut lost = server.events(&token, &[("Last-Event-ID", "7-1")]).await;
+    let (name, gap) = lost.next_named().await;
+    assert_eq!(
+        (name.as_str(), &gap["reason"]),
+        ("gap", &json!("unknown_epoch"))
+    );
+    // What `EventSource` remembers goes before what its address says.
+    let from = server.publish("c", "log", "3").await.to_string();
+    let mut resumed = server
+        .events(&format!("{token}&from=start"), &[("Last-Event-ID", &from)])
+        .await;
+    server.publish("c", "log", "4").await;
+    assert_eq!(resumed.next().await.1["data"], json!(4));
+}
+
+#[tokio::test]
+async fn a_failed_attempt_is_taken_back_from_a_stream() {
+    let server = TestServer::start().await;
+    let token = server.token("c", &["log"]).await;
+    let mut events = server.events(&token, &[]).await;
+    let run = server.run().await;
+    let said = server.say(&run, 1, ("c", "log"), "1").await;
+    assert_eq!(events.next().await.0, said.to_string());
+    TestServer::fail(&run);
+    let (name, rollback) = events.next_named().await;
+    assert_eq!(
+        (name.as_str(), &rollback["attempt"]),
+        ("rollback", &json!(1))
+    );
+    assert_eq!(rollback["run_id"], run.id.to_string());
 }
 
 #[tokio::test]
