@@ -76,12 +76,17 @@ impl Hub {
         let more = Arc::new(Notify::new());
         let watch = channel.watch(Arc::<Notify>::clone(&more));
         let entry = self.enter(channel, &topics, from).await?;
+        let cursor = match from {
+            Position::Start => Cursor::START,
+            Position::After(cursor) => cursor,
+            Position::Now | Position::Last(_) => entry.cursor,
+        };
         let mut subscription = Subscription {
             has_snapshots: self.has_snapshots(channel, &topics),
             hub: self.clone(),
             channel: Arc::clone(channel),
             topics,
-            cursor: entry.cursor,
+            cursor,
             skip: None,
             trims: Trims::default(),
             life: entry.life,
@@ -218,8 +223,10 @@ impl Subscription {
                 Notice::Gap(gap) => Item::Gap(gap),
                 Notice::Snapshot(snapshot) => Item::Snapshot(snapshot),
             }));
-        self.cursor = cursor;
         self.next = cursor;
+        if self.ready.is_empty() {
+            self.cursor = cursor;
+        }
         self.skip = skip;
         self.trims = trims;
         self.life = life;
