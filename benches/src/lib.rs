@@ -20,11 +20,7 @@ impl Client {
     pub fn connect(address: SocketAddr, token: &str, query: &str) -> std::io::Result<Self> {
         let mut socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
-        let request = format!(
-            "GET /v1/realtime/connect?token={token}{query} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
-             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        socket.write_all(request.as_bytes())?;
+        socket.write_all(request(address, token, query).as_bytes())?;
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -71,6 +67,67 @@ impl Client {
             }
         }
     }
+}
+
+/// The same for thousands at once.
+#[derive(Debug)]
+pub struct AsyncClient {
+    socket: tokio::io::BufReader<tokio::net::TcpStream>,
+}
+
+impl AsyncClient {
+    /// Connects with a token, as [`Client::connect`] does.
+    ///
+    /// # Errors
+    /// What the operating system says, and an answer that is not 101.
+    pub async fn connect(address: SocketAddr, token: &str, query: &str) -> std::io::Result<Self> {
+        use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+        let mut socket = tokio::net::TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        socket
+            .write_all(request(address, token, query).as_bytes())
+            .await?;
+        let mut socket = tokio::io::BufReader::with_capacity(8 * 1024, socket);
+        let mut answer = String::new();
+        while !answer.ends_with("\r\n\r\n") {
+            if socket.read_line(&mut answer).await? == 0 {
+                break;
+            }
+        }
+        if answer.starts_with("HTTP/1.1 101") {
+            Ok(Self { socket })
+        } else {
+            Err(std::io::Error::other(answer))
+        }
+    }
+
+    /// The next text.
+    ///
+    /// # Errors
+    /// What the operating system says; the end of the connection is one.
+    pub async fn read(&mut self) -> std::io::Result<String> {
+        use tokio::io::AsyncReadExt;
+        loop {
+            let opcode = self.socket.read_u8().await? & 0x0F;
+            let len = match self.socket.read_u8().await? {
+                126 => u64::from(self.socket.read_u16().await?),
+                127 => self.socket.read_u64().await?,
+                len => u64::from(len),
+            };
+            let mut payload = vec![0; usize::try_from(len).map_err(std::io::Error::other)?];
+            self.socket.read_exact(&mut payload).await?;
+            if opcode == 1 {
+                return String::from_utf8(payload).map_err(std::io::Error::other);
+            }
+        }
+    }
+}
+
+fn request(address: SocketAddr, token: &str, query: &str) -> String {
+    format!(
+        "GET /v1/realtime/connect?token={token}{query} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
 }
 
 /// The value below which `part` (0 to 1) of the measurements lie.

@@ -58,7 +58,7 @@ pub use stepcast_engine::{
     store::sqlite::{Durability, SqliteOptions},
 };
 #[cfg(feature = "embedded")]
-pub use stepcast_http::{GatewayOptions, Keys};
+pub use stepcast_http::{GatewayOptions, Keys, Stats as ConnectionStats};
 /// Makes an enum a [`channel`]: each variant is a topic.
 ///
 /// Derive serde's `Serialize` and `Deserialize` beside it, and schemars' `JsonSchema` unless every topic is `unchecked`.

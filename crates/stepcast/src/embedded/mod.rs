@@ -12,7 +12,7 @@ mod worker;
 use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use stepcast_engine::{Engine, store::sqlite::SqliteStore};
-use stepcast_http::{Gateway, GatewayError, Keys};
+use stepcast_http::{Gateway, GatewayError, Keys, Stats as ConnectionStats};
 use stepcast_protocol::{ErrorCode, RunId};
 use tokio::runtime::Handle;
 
@@ -206,6 +206,11 @@ impl Stepcast {
             .backup(file.as_ref().to_owned())
             .await
             .map_err(Error::engine)
+    }
+
+    /// What the WebSockets of [`Self::router`] hold at the moment.
+    pub async fn connections(&self) -> ConnectionStats {
+        self.gateway.stats().await
     }
 
     /// Closes every reader's connection, and takes no new ones. For a server that waits for its connections before it ends.
