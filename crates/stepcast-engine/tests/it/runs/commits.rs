@@ -74,6 +74,31 @@ async fn an_event_that_is_not_committed_starts_nothing() {
     assert_eq!(life.newest_runs().await, 0);
 }
 
+#[tokio::test]
+async fn a_run_whose_commit_is_rejected_is_given_up_alone_and_taken_up_at_the_next_start() {
+    let world = World::new();
+    let mut life = world.open().await;
+    let (mut bad, mut good) = (life.start().await, life.start().await);
+    bad.does("a").await;
+    life.gate.close_gate();
+    bad.reports("poison");
+    good.reports("b");
+    life.gate.fail_nth(0);
+    life.gate.open_gate();
+    bad.is_over().await;
+    bad.can_do_nothing().await;
+    good.hears_end("b").await;
+    good.returns().await;
+    let id = bad.run.id;
+    drop(bad);
+    life.ends().await;
+
+    let mut life = world.open().await;
+    let again = life.next().await;
+    assert_eq!((again.run.id, again.known()), (id, vec!["a"]));
+    again.returns().await;
+}
+
 /// Waits until the engine has seen that no earlier runs of `f` wait for their turn: from then on a new one is leased as it is created.
 async fn begins_at_once(life: &mut Life) {
     eventually(async || {
