@@ -177,9 +177,12 @@ impl Hub {
         topics: &TopicFilter,
         from: Position,
     ) -> Result<Entry, ReadError> {
-        match from {
-            Position::Now => Ok(self.entry(channel.visible())),
-            Position::Last(n) => Ok(self.entry(self.last(channel, topics, n).await?)),
+        // The channel's, as the store may be in its next life already, and before anything is looked at: who enters while it is
+        // reopened enters again.
+        let life = channel.state().log.epoch();
+        let entry = match from {
+            Position::Now => self.entry(channel.visible()),
+            Position::Last(n) => self.entry(self.last(channel, topics, n).await?),
             Position::Start => {
                 let folding = self.folding(channel, topics);
                 let trims = Trims {
@@ -189,13 +192,14 @@ impl Hub {
                 let entry = self
                     .with_snapshots(channel, topics, Cursor::START, folding)
                     .await?;
-                Ok(Entry { trims, ..entry })
+                Entry { trims, ..entry }
             }
             Position::After(cursor) => {
                 channel.check(cursor)?;
-                self.resume(channel, topics, cursor, cursor.epoch).await
+                self.resume(channel, topics, cursor, cursor.epoch).await?
             }
-        }
+        };
+        Ok(Entry { life, ..entry })
     }
 
     /// Lets a reader go on that entered in an earlier life, or that a snapshot brings forward.
@@ -209,12 +213,17 @@ impl Hub {
         cursor: Cursor,
         life: Epoch,
     ) -> Result<Entry, ReadError> {
+        let entered = channel.state().log.epoch();
         let since = if life < self.0.store.epoch() {
             life
         } else {
             cursor.epoch
         };
-        self.resume(channel, topics, cursor, since).await
+        let entry = self.resume(channel, topics, cursor, since).await?;
+        Ok(Entry {
+            life: entered,
+            ..entry
+        })
     }
 
     fn entry(&self, cursor: Cursor) -> Entry {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stepcast_protocol::{
     Cursor, TopicName,
     frame::{ControlFrame, PieceFrame, ServerFrame},
@@ -20,10 +20,13 @@ pub(crate) struct Model {
     pub(crate) told: BTreeMap<String, usize>,
 }
 
+/// Run, step and attempt.
+type Origin = (String, String, u64);
+
 #[derive(Debug)]
 struct Held {
     id: Cursor,
-    origin: (String, String, u64),
+    origin: Origin,
     data: Value,
 }
 
@@ -57,18 +60,17 @@ impl Model {
                 | ControlFrame::Subscribed { topics, cursor, .. },
             ) => {
                 for topic in topics {
-                    self.held.insert(topic, cursor);
+                    self.held.entry(topic).or_insert(cursor);
                 }
+            }
+            ServerFrame::Control(ControlFrame::Unsubscribed { topics, .. }) => {
+                self.held.retain(|topic, _| topics.contains(topic));
+                self.items.retain(|topic, _| topics.contains(topic));
             }
             ServerFrame::Data(data) => {
                 if data.id > self.held[&data.topic] {
-                    let origin = origin(frame);
-                    let data_of = serde_json::from_str(data.data.get()).unwrap();
-                    self.items.entry(data.topic).or_default().push(Held {
-                        id: data.id,
-                        origin,
-                        data: data_of,
-                    });
+                    let payload = serde_json::from_str(data.data.get()).unwrap();
+                    self.add(data.topic, data.id, origin(frame), payload);
                 }
                 self.pass(data.id);
             }
@@ -103,6 +105,19 @@ impl Model {
         }
     }
 
+    fn add(&mut self, topic: TopicName, id: Cursor, origin: Origin, data: Value) {
+        let items = self.items.entry(topic).or_default();
+        let known = items.iter_mut().rev().find(|item| item.origin == origin);
+        match (known, data["token"].as_str()) {
+            // What one attempt says on a text is one piece.
+            (Some(piece), Some(said)) => {
+                let joined = format!("{}{said}", piece.data["token"].as_str().unwrap());
+                (piece.id, piece.data) = (id, json!({ "token": joined }));
+            }
+            _ => items.push(Held { id, origin, data }),
+        }
+    }
+
     fn pass(&mut self, id: Cursor) {
         for held in self.held.values_mut() {
             *held = id.max(*held);
@@ -119,7 +134,7 @@ impl Model {
     }
 }
 
-fn origin(frame: &Value) -> (String, String, u64) {
+fn origin(frame: &Value) -> Origin {
     let text = |key: &str| frame[key].as_str().unwrap_or_default().to_owned();
     let attempt = frame["attempt"].as_u64().unwrap_or_default();
     (text("run_id"), text("step_id"), attempt)

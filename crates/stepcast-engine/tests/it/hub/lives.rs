@@ -196,3 +196,27 @@ async fn numbers_from_before_a_reopening_do_not_reach_the_store_after_it() {
         [2]
     );
 }
+
+#[tokio::test]
+async fn who_enters_while_the_store_is_reopened_enters_again() {
+    let database = Database::new();
+    let store = database.open().await;
+    let hub = hub(Arc::<SqliteStore>::clone(&store));
+    let channel = channel(&hub, "c").await;
+    hub.publish_durable(outgoing(&channel, numbered(1)), Batch::default())
+        .await
+        .unwrap();
+    let seen = channel.visible();
+    store.reopen().await.unwrap();
+    for from in [Position::Now, Position::Start, Position::After(seen)] {
+        let entry = hub.enter(&channel, &TopicFilter::All, from).await.unwrap();
+        assert_eq!(entry.life, seen.epoch, "{from:?}");
+    }
+    hub.restart().await.unwrap();
+    assert!(channel.must_enter(seen, seen.epoch, false));
+    let anew = hub
+        .enter_anew(&channel, &TopicFilter::All, seen, seen.epoch)
+        .await
+        .unwrap();
+    assert!(!channel.must_enter(anew.cursor, anew.life, false));
+}
