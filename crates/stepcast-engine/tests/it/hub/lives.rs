@@ -196,3 +196,22 @@ async fn numbers_from_before_a_reopening_do_not_reach_the_store_after_it() {
         [2]
     );
 }
+
+#[tokio::test]
+async fn a_channel_loaded_since_a_reopening_keeps_its_numbers() {
+    let database = Database::new();
+    let store = GatedStore::new(database.open().await);
+    let hub = hub(Arc::<GatedStore>::clone(&store));
+    store.reopen().await.unwrap();
+    let channel = channel(&hub, "c").await;
+    store.close_gate();
+    let first = hub.try_publish(&channel, numbered(1)).await.unwrap();
+    within(hub.restart()).await.unwrap();
+    let second = hub.try_publish(&channel, numbered(2)).await.unwrap();
+    store.open_gate();
+    assert!(second > first, "{second} was given after {first}");
+    assert_eq!(
+        read(&mut subscribe(&hub, &channel, Cursor::START).await, 2).await,
+        [1, 2]
+    );
+}
