@@ -227,12 +227,10 @@ impl Runs {
 
     /// Ends every execution in memory. The runs stay as they are on disk.
     fn drop_all(&self, error: &CommitError) {
-        let cells: Vec<_> = self
-            .0
-            .cells
-            .lock()
-            .drain()
-            .filter_map(|(_, once)| once.get().map(Arc::clone))
+        let cells = std::mem::take(&mut *self.0.cells.lock());
+        let cells: Vec<_> = cells
+            .into_values()
+            .filter_map(|once| once.get().map(Arc::clone))
             .collect();
         cells.iter().for_each(|cell| cell.detach(error));
     }
@@ -252,6 +250,7 @@ impl Runs {
         }
         drop(cells);
         tokio::select! {
+            biased;
             () = self.0.lanes.empty() => {}
             () = patience => {}
         }
