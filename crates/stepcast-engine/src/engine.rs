@@ -15,7 +15,7 @@ use crate::{
     clock::{Clock, Entropy},
     error::EngineError,
     hub::{Draft, Hub, Outgoing},
-    runs::{Accepted, Command, FunctionConfig, Home, IdSeed, Runs, Settings, Worker},
+    runs::{Accepted, FunctionConfig, Home, IdSeed, Runs, Settings, Worker},
     store::{
         Batch, CommitError, Expect, Outcome, Refusal, RunQuery, RunRow, Store, StoreExt, Write,
     },
@@ -359,7 +359,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::UnknownRun`], and `run_ended` when it had ended before.
     pub async fn cancel(&self, id: RunId) -> Result<(), EngineError> {
-        self.0.runs.command(id, Command::Cancel).await
+        self.0.runs.cancel(id).await
     }
 
     /// A setting of the installation.
