@@ -399,7 +399,7 @@ impl Engine {
         patience: impl Future<Output = ()> + Send,
     ) -> Result<(), EngineError> {
         self.0.runs.close(patience).await;
-        self.0.hub.store_heads().await;
+        self.0.hub.close().await;
         let closed = self.0.store.close().await;
         self.0.runs.forget_ends();
         Ok(closed?)

@@ -215,3 +215,17 @@ async fn a_channel_loaded_since_a_reopening_keeps_its_numbers() {
         [1, 2]
     );
 }
+
+#[tokio::test]
+async fn a_closed_hub_takes_no_more_messages() {
+    let database = Database::new();
+    let store = database.open().await;
+    let hub = hub(Arc::<SqliteStore>::clone(&store));
+    let channel = channel(&hub, "c").await;
+    let last = hub.try_publish(&channel, numbered(1)).await.unwrap();
+    hub.close().await;
+    let refused = hub.try_publish(&channel, numbered(2)).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Closing);
+    assert_eq!(channel.head(), last);
+    store.close().await.unwrap();
+}
