@@ -8,13 +8,14 @@ use stepcast_protocol::{
     Bounds, ChannelName, Cursor, EventId, Keep, Origin, RunId, RunView, TopicName,
     event::CheckedEvent, limits,
 };
+use tokio::runtime::Handle;
 
 use crate::{
     catalog::Catalog,
     clock::{Clock, Entropy},
     error::EngineError,
     hub::{Draft, Hub, Outgoing},
-    runs::{Accepted, Capacity, Command, FunctionConfig, IdSeed, Runs, Worker},
+    runs::{Accepted, FunctionConfig, Home, IdSeed, Runs, Settings, Worker},
     store::{
         Batch, CommitError, Expect, Outcome, Refusal, RunQuery, RunRow, Store, StoreExt, Write,
     },
@@ -29,6 +30,7 @@ pub struct EngineOptions {
     topic_bounds: Bounds,
     runs_in_memory: usize,
     retention: Duration,
+    home: Home,
 }
 
 impl Default for EngineOptions {
@@ -40,6 +42,7 @@ impl Default for EngineOptions {
             topic_bounds: Bounds::default(),
             runs_in_memory: limits::RUNS_IN_MEMORY,
             retention: limits::RETENTION,
+            home: Home::OwnThread,
         }
     }
 }
@@ -81,6 +84,16 @@ impl EngineOptions {
     pub fn with_topic_bounds(self, topic_bounds: Bounds) -> Self {
         Self {
             topic_bounds,
+            ..self
+        }
+    }
+
+    /// Runs what the engine does beside its functions (timers, loading, tidying) on this runtime instead of a thread of its own. Whoever
+    /// blocks the runtime then blocks these, too. For tests and simulations that want everything on one thread.
+    #[must_use]
+    pub fn with_runtime(self, runtime: Handle) -> Self {
+        Self {
+            home: Home::Runtime(runtime),
             ..self
         }
     }
@@ -171,19 +184,21 @@ impl Engine {
             topic_bounds,
             runs_in_memory,
             retention,
+            home,
         } = options;
         catalog.set_default_bounds(topic_bounds);
         let hub = Hub::new(Arc::clone(&store), clock.clone(), catalog.clone());
         let runs = Runs::new(
             Arc::clone(&store),
             hub.clone(),
-            clock.clone(),
-            entropy.clone(),
             worker,
             functions,
-            Capacity {
+            Settings {
+                clock: clock.clone(),
+                entropy: entropy.clone(),
                 runs_in_memory,
                 retention,
+                home,
             },
         )?;
         runs.open().await?;
@@ -409,7 +424,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::UnknownRun`], and `run_ended` when it had ended before.
     pub async fn cancel(&self, id: RunId) -> Result<(), EngineError> {
-        self.0.runs.command(id, Command::Cancel).await
+        self.0.runs.cancel(id).await
     }
 
     /// A setting of the installation.
@@ -449,7 +464,7 @@ impl Engine {
         patience: impl Future<Output = ()> + Send,
     ) -> Result<(), EngineError> {
         self.0.runs.close(patience).await;
-        self.0.hub.store_heads().await;
+        self.0.hub.close().await;
         let closed = self.0.store.close().await;
         self.0.runs.forget_ends();
         Ok(closed?)

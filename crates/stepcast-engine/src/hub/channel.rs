@@ -244,9 +244,13 @@ impl Channel {
         self.state.lock()
     }
 
-    /// Starts again with what the store has; what it has not is gone.
+    /// Starts again with what the store has; what it has not is gone. One that was loaded in this epoch may have given numbers already, and
+    /// goes on.
     pub(super) fn restart(&self, log: ChannelLog) {
         let mut state = self.state();
+        if state.log.epoch() >= log.epoch() {
+            return;
+        }
         state.folded = log.visible();
         state.log = log;
         state.topics.clear();

@@ -47,7 +47,7 @@ pub enum Position {
     Now,
     /// With the newest messages, so many.
     Last(u64),
-    /// After a cursor that it has been given.
+    /// After a cursor that it has been given; [`Cursor::START`] is the beginning.
     After(Cursor),
 }
 
@@ -183,7 +183,7 @@ impl Hub {
         let entry = match from {
             Position::Now => self.entry(channel.visible()),
             Position::Last(n) => self.entry(self.last(channel, topics, n).await?),
-            Position::Start => {
+            Position::Start | Position::After(Cursor::START) => {
                 let folding = self.folding(channel, topics);
                 let trims = Trims {
                     is_new: true,

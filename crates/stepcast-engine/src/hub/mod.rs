@@ -65,6 +65,8 @@ struct Inner {
     unwritten: AtomicUsize,
     /// Set while the store refuses for want of space: publishers then wait for their commit instead of being believed at once.
     no_space: AtomicBool,
+    /// Set once no more messages are taken.
+    is_closed: AtomicBool,
     /// What is to be done when the store stops in the middle.
     on_broken: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -82,6 +84,7 @@ impl Hub {
             derive: OnceLock::new(),
             unwritten: AtomicUsize::new(0),
             no_space: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             on_broken: OnceLock::new(),
         }))
     }
@@ -149,7 +152,14 @@ impl Hub {
             .await
     }
 
-    /// Stores the last number of every channel; before a clean end.
+    /// Takes no more messages and stores the last number of every channel. What was taken is in the store's queue, so that an end after this
+    /// loses nothing that anybody has seen.
+    pub async fn close(&self) {
+        self.0.is_closed.store(true, Ordering::SeqCst);
+        self.store_heads().await;
+    }
+
+    /// Stores the last number of every channel.
     pub async fn store_heads(&self) {
         self.0.channels.store_heads(&*self.0.store).await;
     }

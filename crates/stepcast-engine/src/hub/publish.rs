@@ -415,6 +415,10 @@ impl Inner {
         let now = inner.clock.now();
         let stored = draft.keep.is_stored();
         let mut state = channel.state();
+        // Looked at under the lock: who closes the hub takes every channel's lock afterwards.
+        if inner.is_closed.load(Ordering::SeqCst) {
+            return Err(CommitError::Closed.into());
+        }
         check_text(&state, &draft)?;
         let message = number(&mut state, draft, now);
         let cursor = message.cursor;

@@ -1,4 +1,5 @@
-//! A thread of the engine's own, with a runtime of its own: timers and loading go on when user code blocks its threads.
+//! What goes on beside the runs: timers, loading, and letting go of what is old. On a thread of the engine's own with a runtime of its own,
+//! so that it goes on when user code blocks its threads; or on a runtime that was given.
 
 use std::{future::Future, sync::Weak, thread::JoinHandle, time::Duration};
 
@@ -23,6 +24,16 @@ const EXPIRED_AT_ONCE: usize = 200;
 /// How often the hub is asked to let go of what nobody uses.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Where the engine's own tasks run.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Home {
+    /// On a thread of their own.
+    #[default]
+    OwnThread,
+    /// On this runtime.
+    Runtime(Handle),
+}
+
 pub(super) struct Background {
     handle: Handle,
     stop: watch::Sender<bool>,
@@ -30,7 +41,18 @@ pub(super) struct Background {
 }
 
 impl Background {
-    pub(super) fn start() -> Self {
+    pub(super) fn start(home: Home) -> Self {
+        match home {
+            Home::OwnThread => Self::on_own_thread(),
+            Home::Runtime(handle) => Self {
+                handle,
+                stop: watch::Sender::new(false),
+                thread: Mutex::new(None),
+            },
+        }
+    }
+
+    fn on_own_thread() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
@@ -51,11 +73,19 @@ impl Background {
         }
     }
 
+    /// Starts a task that ends with the engine at the latest.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        drop(self.handle.spawn(task));
+        let mut stopped = self.stop.subscribe();
+        drop(self.handle.spawn(async move {
+            tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stop| *stop) => {}
+                () = task => {}
+            }
+        }));
     }
 
-    /// Ends the thread and everything on it. From the thread itself, it only asks.
+    /// Ends every task, and the thread if there is one. From the thread itself, it only asks.
     pub(super) fn stop(&self) {
         self.stop.send_replace(true);
         let Some(thread) = self.thread.lock().take() else {
@@ -95,6 +125,7 @@ pub(super) async fn keep_time(runs: Weak<Inner>) {
                 let (clock, changed) = (inner.clock.clone(), inner.timers.changed());
                 drop(inner);
                 tokio::select! {
+                    biased;
                     () = clock.wait_until(at) => {}
                     () = changed.notified() => {}
                     () = tokio::time::sleep(SWEEP) => {}
@@ -104,6 +135,7 @@ pub(super) async fn keep_time(runs: Weak<Inner>) {
                 let changed = inner.timers.changed();
                 drop(inner);
                 tokio::select! {
+                    biased;
                     () = changed.notified() => {}
                     () = tokio::time::sleep(SWEEP) => {}
                 }

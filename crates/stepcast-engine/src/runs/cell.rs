@@ -171,6 +171,17 @@ impl RunCell {
         None
     }
 
+    /// The same for a command that is right under this lease only: gives it back when there has been another one.
+    #[must_use = "a command that came back has to be made anew"]
+    pub(super) fn push_under(&self, lease: u32, envelope: Envelope) -> Option<Envelope> {
+        let mut state = self.lock();
+        if state.detached || state.run.row.lease != lease {
+            return Some(envelope);
+        }
+        state.inbox.push_back(envelope);
+        None
+    }
+
     pub(super) fn is_held_by(&self, lease: u32) -> bool {
         lease != 0 && self.lease.load(Ordering::Acquire) == lease
     }

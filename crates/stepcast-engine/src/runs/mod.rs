@@ -39,6 +39,7 @@ use parking_lot::Mutex;
 use stepcast_protocol::{EventName, FunctionId, RunId, limits};
 use tokio::sync::{OnceCell, oneshot, watch};
 
+pub(crate) use self::background::Home;
 use self::{
     background::Background,
     cell::{Envelope, RunCell},
@@ -89,13 +90,16 @@ impl FunctionConfig {
     }
 }
 
-/// How much is kept, in memory and on disk.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Capacity {
+/// Time, chance and bounds of the runs of a process, and where what goes on beside them does.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
     /// Runs that have their function in memory.
     pub(crate) runs_in_memory: usize,
     /// How long runs that have ended stay.
     pub(crate) retention: Duration,
+    pub(crate) home: Home,
 }
 
 /// The runs of a process. A cheap handle.
@@ -113,8 +117,8 @@ struct Inner {
     lanes: Lanes,
     timers: Timers,
     waits: Waits,
-    cells: Mutex<HashMap<RunId, Arc<OnceCell<Arc<RunCell>>>>>,
-    ends: Mutex<HashMap<RunId, Vec<oneshot::Sender<()>>>>,
+    cells: Mutex<BTreeMap<RunId, Arc<OnceCell<Arc<RunCell>>>>>,
+    ends: Mutex<BTreeMap<RunId, Vec<oneshot::Sender<()>>>>,
     background: Background,
     retention: Duration,
     restarting: AtomicBool,
@@ -136,15 +140,20 @@ impl Runs {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         hub: Hub,
-        clock: Clock,
-        entropy: Entropy,
         worker: Arc<dyn Worker>,
         functions: Vec<FunctionConfig>,
-        bounds: Capacity,
+        settings: Settings,
     ) -> Result<Self, EngineError> {
+        let Settings {
+            clock,
+            entropy,
+            runs_in_memory,
+            retention,
+            home,
+        } = settings;
         let lanes = Lanes::new(
             functions.iter().map(|f| (f.id.clone(), f.concurrency)),
-            bounds.runs_in_memory,
+            runs_in_memory,
         );
         let mut triggers: HashMap<EventName, Vec<FunctionId>> = HashMap::new();
         let mut by_id = BTreeMap::new();
@@ -172,8 +181,8 @@ impl Runs {
             waits: Waits::default(),
             cells: Mutex::default(),
             ends: Mutex::default(),
-            background: Background::start(),
-            retention: bounds.retention,
+            background: Background::start(home),
+            retention,
             restarting: AtomicBool::new(false),
             gate: watch::Sender::new(Gate::Open),
             relieved_at: AtomicI64::new(0),

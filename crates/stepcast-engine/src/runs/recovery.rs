@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak, atomic::Ordering};
 
 use stepcast_protocol::{Origin, RunId, limits};
+use tokio::sync::oneshot;
 
 use super::{
     Dispatch, Gate, Inner, Runs, background,
@@ -15,7 +16,9 @@ use super::{
 use crate::{
     error::EngineError,
     hub::{Draft, Outgoing},
-    store::{Batch, CommitError, EventWait, Outcome, RunQuery, StoreExt, Unsettled, Void, Write},
+    store::{
+        Batch, CommitError, EventWait, Outcome, Phase, RunQuery, StoreExt, Unsettled, Void, Write,
+    },
 };
 
 impl Runs {
@@ -59,8 +62,9 @@ impl Runs {
     /// Leases a run that waits in the queue. What an earlier execution has published without a commit behind it is void, from the same
     /// commit on.
     pub(super) async fn lease_anew(&self, id: RunId, place: Place) -> Result<(), EngineError> {
+        let (_, outgoing) = self.taken_back(id, &Command::Lease).await?;
         let attached = Attached {
-            outgoing: self.unsettled(id).await?,
+            outgoing,
             ..Attached::default()
         };
         let envelope = Envelope {
@@ -71,16 +75,44 @@ impl Runs {
         self.deliver(id, envelope).await
     }
 
-    /// Records that take back what no commit stands behind. The body's messages stay when the run is about to fail, as they may say why.
-    async fn unsettled(&self, id: RunId) -> Result<Vec<Outgoing>, EngineError> {
+    /// Ends a run. What steps of an earlier execution have published without a result is void, from the same commit on.
+    pub(crate) async fn cancel(&self, id: RunId) -> Result<(), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let mut envelope = Envelope {
+            reply: Some(reply),
+            ..Envelope::new(Command::Cancel)
+        };
+        loop {
+            let (lease, outgoing) = self.taken_back(id, &Command::Cancel).await?;
+            envelope.attached.outgoing = outgoing;
+            let cell = self.cell(id).await?.ok_or(EngineError::UnknownRun(id))?;
+            match cell.push_under(lease, envelope) {
+                None => {
+                    self.pump(&cell);
+                    break;
+                }
+                // It was executed meanwhile, or has left memory.
+                Some(returned) => envelope = returned,
+            }
+        }
+        Ok(answer.await.map_err(|_| EngineError::Closing)??)
+    }
+
+    /// Records that take back what no commit stands behind and nobody in memory knows of, as the command is about to decide; and the number
+    /// of the last lease, under which they are right. The body's messages stay when the run is about to end, as they may say why.
+    async fn taken_back(
+        &self,
+        id: RunId,
+        command: &Command,
+    ) -> Result<(u32, Vec<Outgoing>), EngineError> {
         let row = match self.cell(id).await? {
             Some(cell) => cell.lock().run.row.clone(),
-            None => return Ok(Vec::new()),
+            None => return Ok((0, Vec::new())),
         };
-        if row.lease == 0 {
-            return Ok(Vec::new());
+        if row.lease == 0 || row.phase == Phase::Leased || row.phase.is_final() {
+            return Ok((row.lease, Vec::new()));
         }
-        let ends = row.crashes >= limits::CRASHES_WITHOUT_PROGRESS;
+        let ends = *command == Command::Cancel || row.crashes >= limits::CRASHES_WITHOUT_PROGRESS;
         let mut outgoing = Vec::new();
         for unsettled in self.0.store.unsettled(id).await? {
             let Unsettled {
@@ -104,7 +136,7 @@ impl Runs {
             let draft = Draft::rollback(topic, keep, origin, after);
             outgoing.push(Outgoing { channel, draft });
         }
-        Ok(outgoing)
+        Ok((row.lease, outgoing))
     }
 
     /// Every run that is held goes back to the queue.
@@ -227,12 +259,10 @@ impl Runs {
 
     /// Ends every execution in memory. The runs stay as they are on disk.
     fn drop_all(&self, error: &CommitError) {
-        let cells: Vec<_> = self
-            .0
-            .cells
-            .lock()
-            .drain()
-            .filter_map(|(_, once)| once.get().map(Arc::clone))
+        let cells = std::mem::take(&mut *self.0.cells.lock());
+        let cells: Vec<_> = cells
+            .into_values()
+            .filter_map(|once| once.get().map(Arc::clone))
             .collect();
         cells.iter().for_each(|cell| cell.detach(error));
     }
@@ -252,6 +282,7 @@ impl Runs {
         }
         drop(cells);
         tokio::select! {
+            biased;
             () = self.0.lanes.empty() => {}
             () = patience => {}
         }

@@ -108,7 +108,8 @@ pub enum Write {
         /// Until when it is remembered.
         until: Timestamp,
     },
-    /// Every leased run goes back to the queue, due at the given time. `Crashed` counts against it, `Released` does not.
+    /// Every leased run goes back to the queue, due at the given time. `Crashed` counts against it, `Released` does not. Queued runs that no
+    /// timer wakes are due by then as well: the clock may have been ahead when they were queued.
     VoidLeases(Void, Timestamp),
     /// At most so many runs that ended before a time go, with their steps; as many events from before it that no run was started by any
     /// more; and the keys that nobody remembers at the second time.

@@ -91,6 +91,7 @@ cases! {
     writes::a_poisoned_batch_fails_alone,
     writes::heads_never_fall,
     writes::voided_leases_are_queued,
+    writes::queued_runs_without_a_timer_are_due,
     writes::rows_are_replaced,
     retention::what_ended_long_ago_goes,
     retention::forgotten_keys_go,

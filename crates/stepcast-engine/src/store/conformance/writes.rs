@@ -6,7 +6,8 @@ use stepcast_protocol::{Cursor, RunId};
 
 use super::{Place, offsets, put, samples::*};
 use crate::store::{
-    Batch, CommitError, Outcome, Phase, RunRow, StepState, Store, StoreExt, Write, batch::Void,
+    Batch, CommitError, Outcome, Phase, RunRow, StepState, Store, StoreExt, Timer, Write,
+    batch::Void,
 };
 
 pub(super) async fn a_batch_is_all_or_nothing(place: Box<dyn Place>) {
@@ -96,6 +97,10 @@ pub(super) async fn voided_leases_are_queued(place: Box<dyn Place>) {
                 crashes: 1,
                 ..run(n, phase)
             },
+            Phase::Queued => RunRow {
+                due_at: at(7),
+                ..run(n, phase)
+            },
             other => run(n, other),
         };
         assert_eq!(row(&store, run_id(n)).await, expected);
@@ -120,6 +125,34 @@ pub(super) async fn voided_leases_are_queued(place: Box<dyn Place>) {
         ..again
     };
     assert_eq!(row(&store, run_id(2)).await, expected);
+}
+
+pub(super) async fn queued_runs_without_a_timer_are_due(place: Box<dyn Place>) {
+    let store = place.open();
+    let due = |n, millis| RunRow {
+        due_at: at(millis),
+        ..run(n, Phase::Queued)
+    };
+    let timer = Timer {
+        at: at(90),
+        run: run_id(2),
+        step: None,
+    };
+    put(
+        &store,
+        vec![
+            write_run(due(1, 90)),
+            write_run(due(2, 90)),
+            write_run(due(3, 5)),
+            Write::Timer(timer),
+            Write::VoidLeases(Void::Crashed, at(7)),
+        ],
+    )
+    .await
+    .unwrap();
+    for (n, millis) in [(1, 7), (2, 90), (3, 5)] {
+        assert_eq!(row(&store, run_id(n)).await, due(n, millis));
+    }
 }
 
 pub(super) async fn rows_are_replaced(place: Box<dyn Place>) {

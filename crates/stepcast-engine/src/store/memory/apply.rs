@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use stepcast_protocol::{Event, EventId, RunId, Timestamp};
 
 use super::{apply_log, tables::Tables};
-use crate::store::{EventWait, Phase, RunRow, Write, batch::Void};
+use crate::store::{EventWait, Phase, RunRow, Timer, Write, batch::Void};
 
 /// Applies one change.
 pub(super) fn apply(tables: &mut Tables, write: &Write) {
@@ -106,11 +106,20 @@ fn void_leases(tables: &mut Tables, why: Void, due_at: Timestamp) {
         Void::Crashed => 1,
         Void::Released => 0,
     };
-    let leased = tables.runs.values_mut();
-    for row in leased.filter(|row| row.phase == Phase::Leased) {
-        row.phase = Phase::Queued;
-        row.due_at = due_at;
-        row.crashes += crashed;
+    let Tables { runs, timers, .. } = tables;
+    for row in runs.values_mut() {
+        let due = |row: &RunRow| Timer {
+            at: row.due_at,
+            run: row.id,
+            step: None,
+        };
+        if row.phase == Phase::Leased {
+            row.phase = Phase::Queued;
+            row.due_at = due_at;
+            row.crashes += crashed;
+        } else if row.phase == Phase::Queued && row.due_at > due_at && !timers.contains(&due(row)) {
+            row.due_at = due_at;
+        }
     }
 }
 
@@ -146,7 +155,8 @@ fn last_forgotten(
 ) -> Option<Timestamp> {
     let mut forgotten: Vec<_> = untils.filter(|until| *until <= now).collect();
     forgotten.sort_unstable();
-    forgotten.into_iter().take(limit).next_back()
+    forgotten.truncate(limit);
+    forgotten.last().copied()
 }
 
 /// Runs that ended before a time, oldest first. One is created before it ends.

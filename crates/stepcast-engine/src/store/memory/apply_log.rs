@@ -13,9 +13,11 @@ use crate::store::BodyKey;
 pub(super) fn insert_message(tables: &mut Tables, channel: &ChannelName, message: &Arc<Message>) {
     tables.log(channel).raise(message.cursor);
     match message.kind {
-        Kind::Data | Kind::Ended => {}
+        Kind::Data => {}
         // What it voids goes, so that nobody who reads later ever sees it.
         Kind::Rollback { .. } => tables.remove(channel, |known| message.voids(known)),
+        // It is never kept.
+        Kind::Ended => return,
     }
     tables.insert(channel, Arc::clone(message));
 }

@@ -5,13 +5,16 @@ use std::future::ready;
 use tokio::runtime::Handle;
 
 use super::Work;
-use crate::store::BoxFuture;
+use crate::store::{Batch, BoxFuture, CommitError, Committed};
 
 /// Decides when batches are committed and reads are answered.
 pub trait Pace: Send + Sync + 'static {
     /// Something waits where nothing has waited before. Called by whoever submits, who may hold locks that completions need: see to it that
     /// somebody else does the work.
     fn on_waiting(&self, work: Work);
+
+    /// A batch has its fate, and nobody has been told. Called in the order of commits, under the store's locks: look at it and return.
+    fn on_fate(&self, _batch: &Batch, _fate: &Result<Committed, CommitError>) {}
 
     /// What is waited for before and after a read. Nothing, unless a simulation wants answers to be late.
     fn delay(&self) -> BoxFuture<'static, ()> {

@@ -145,13 +145,14 @@ impl Shared {
         if queue.life != Life::Open {
             return vec![Err(CommitError::Closed); batches.len()];
         }
-        let is_lost = fault == Some(Fault::Lost);
-        let write = |batch| write_one(&mut tables, queue.room, batch);
-        let fates = if is_lost {
-            Vec::new()
-        } else {
-            batches.iter().map(write).collect()
-        };
+        let mut fates = Vec::with_capacity(batches.len());
+        if fault != Some(Fault::Lost) {
+            for batch in batches {
+                let fate = write_one(&mut tables, queue.room, batch);
+                self.pace.on_fate(batch, &fate);
+                fates.push(fate);
+            }
+        }
         if fault.is_some() {
             queue.life = Life::Broken;
             let unknown = CommitError::OutcomeUnknown("a simulation asked for it".to_owned());
@@ -273,9 +274,12 @@ impl Work {
                 None => break,
             }
         }
+        if batches.is_empty() {
+            return false;
+        }
         let fates = self.0.write(&mut queue, &batches, fault);
         queue.written.extend(completions.into_iter().zip(fates));
-        !batches.is_empty()
+        true
     }
 
     /// Calls the completion of the oldest batch that has its fate. Says whether there was one. Completions are called one at a time: while

@@ -240,6 +240,12 @@ fn void_leases(conn: &Connection, why: Void, due_at: Timestamp) -> rusqlite::Res
         "UPDATE runs SET phase = ?1, due_at = ?2, crashes = crashes + ?3 WHERE phase = 1",
     )?
     .execute(params![Phase::Queued as u8, due_at.as_millis(), crashed])?;
+    conn.prepare_cached(
+        "UPDATE runs SET due_at = ?1 WHERE id IN (SELECT id FROM runs INDEXED BY runs_queued \
+         WHERE phase = 0 AND due_at > ?1 AND NOT EXISTS \
+         (SELECT 1 FROM timers WHERE timers.at = runs.due_at AND timers.run = runs.id AND step = ''))",
+    )?
+    .execute([due_at.as_millis()])?;
     Ok(())
 }
 

@@ -220,3 +220,36 @@ async fn who_enters_while_the_store_is_reopened_enters_again() {
         .unwrap();
     assert!(!channel.must_enter(anew.cursor, anew.life, false));
 }
+
+#[tokio::test]
+async fn a_channel_loaded_since_a_reopening_keeps_its_numbers() {
+    let database = Database::new();
+    let store = GatedStore::new(database.open().await);
+    let hub = hub(Arc::<GatedStore>::clone(&store));
+    store.reopen().await.unwrap();
+    let channel = channel(&hub, "c").await;
+    store.close_gate();
+    let first = hub.try_publish(&channel, numbered(1)).await.unwrap();
+    within(hub.restart()).await.unwrap();
+    let second = hub.try_publish(&channel, numbered(2)).await.unwrap();
+    store.open_gate();
+    assert!(second > first, "{second} was given after {first}");
+    assert_eq!(
+        read(&mut subscribe(&hub, &channel, Cursor::START).await, 2).await,
+        [1, 2]
+    );
+}
+
+#[tokio::test]
+async fn a_closed_hub_takes_no_more_messages() {
+    let database = Database::new();
+    let store = database.open().await;
+    let hub = hub(Arc::<SqliteStore>::clone(&store));
+    let channel = channel(&hub, "c").await;
+    let last = hub.try_publish(&channel, numbered(1)).await.unwrap();
+    hub.close().await;
+    let refused = hub.try_publish(&channel, numbered(2)).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Closing);
+    assert_eq!(channel.head(), last);
+    store.close().await.unwrap();
+}
