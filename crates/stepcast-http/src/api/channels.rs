@@ -17,6 +17,8 @@ struct Shown {
     epoch: Epoch,
     head: Cursor,
     visible: Cursor,
+    /// WebSocket connections that read it.
+    readers: usize,
     topics: Vec<ShownTopic>,
 }
 
@@ -47,11 +49,13 @@ pub(super) async fn read(
         visible,
         topics,
     } = gateway.engine().channel(&channel).await?;
+    let readers = gateway.fanout().readers(&channel).await;
     let shown = Shown {
         channel,
         epoch: visible.epoch,
         head,
         visible,
+        readers,
         topics: topics.into_iter().map(ShownTopic::from).collect(),
     };
     Ok(enveloped(&gateway, shown))

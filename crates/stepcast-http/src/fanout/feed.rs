@@ -148,6 +148,12 @@ impl Feeds {
         self.by_id.get(&id).map(Rc::clone)
     }
 
+    /// How many read a channel.
+    pub(super) fn readers(&self, channel: &ChannelName) -> usize {
+        let feed = self.by_name.get(channel);
+        feed.map_or(0, |feed| feed.subscriptions.get())
+    }
+
     /// The channel's feed, for one more subscription.
     pub(super) fn enter(&mut self, channel: &Arc<Channel>, dirty: &Arc<Dirty>) -> Rc<Feed> {
         let feed = match self.by_name.get(channel.name()) {

@@ -39,7 +39,7 @@ use std::{
 
 use parking_lot::Mutex;
 use stepcast_engine::Engine;
-use stepcast_protocol::limits;
+use stepcast_protocol::{ChannelName, limits};
 use tokio::sync::{mpsc, oneshot};
 
 use self::shard::{Command, Shard};
@@ -139,6 +139,19 @@ impl Fanout {
                 sum.full += stats.full;
                 sum.unsent_bytes += stats.unsent_bytes;
                 sum.plain_gaps += stats.plain_gaps;
+            }
+        }
+        sum
+    }
+
+    /// How many connections read a channel.
+    pub(crate) async fn readers(&self, channel: &ChannelName) -> usize {
+        let mut sum = 0;
+        for shard in &self.shards {
+            let (answer, readers) = oneshot::channel();
+            let command = Command::Readers(channel.clone(), answer);
+            if shard.commands.send(command).await.is_ok() {
+                sum += readers.await.unwrap_or(0);
             }
         }
         sum

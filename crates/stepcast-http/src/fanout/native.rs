@@ -274,7 +274,7 @@ impl Shard {
                 let allowed = entrance::list(&grant.topics);
                 return Err(EntranceError::NotAllowed { topic, allowed }.into());
             }
-            subscription.session_ends = Some(Instant::now() + session);
+            subscription.session_ends = Instant::now().checked_add(session);
         }
         let answer = ControlFrame::Authenticated {
             reference,

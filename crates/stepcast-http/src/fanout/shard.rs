@@ -15,6 +15,7 @@ use stepcast_engine::{
     clock::Entropy,
     hub::{Hub, TopicFilter, Trims},
 };
+use stepcast_protocol::ChannelName;
 use tokio::{
     net::TcpStream,
     sync::{Notify, mpsc, oneshot},
@@ -49,6 +50,7 @@ pub(crate) struct Newcomer {
 pub(super) enum Command {
     Adopt(Box<Newcomer>),
     Stats(oneshot::Sender<Stats>),
+    Readers(ChannelName, oneshot::Sender<usize>),
     Shutdown,
 }
 
@@ -108,6 +110,10 @@ impl Shard {
                     Some(Command::Adopt(newcomer)) => self.adopt(*newcomer),
                     // Nobody may wait for the answer any more.
                     Some(Command::Stats(answer)) => drop(answer.send(self.stats())),
+                    Some(Command::Readers(channel, answer)) => {
+                        let readers = self.feeds.borrow().readers(&channel);
+                        answer.send(readers).ok();
+                    }
                     Some(Command::Shutdown) => {
                         self.shutdown().await;
                         return self.remove_all();
@@ -186,8 +192,8 @@ impl Shard {
             Dialect::Native => {
                 let filter = TopicFilter::Only(Arc::clone(&topics));
                 let due = entry.is_none().then_some(Way::From(position));
-                let ends = Instant::now() + session;
-                (self.hub.has_snapshots(&channel, &filter), Some(ends), due)
+                let ends = Instant::now().checked_add(session);
+                (self.hub.has_snapshots(&channel, &filter), ends, due)
             }
         };
         let mut subscription = Subscription {

@@ -21,6 +21,12 @@ async fn a_channel_is_shown_with_what_is_kept_of_it() {
     server
         .until(async |server| server.kept("room:a%2Fb").await == [1, 0])
         .await;
+    let token = server.token("room:a/b", &["log"]).await;
+    let _readers = (
+        server.connect(&token).await,
+        server.native(&token, "").await,
+    );
+    server.connections(2).await;
     let shown = server.get("/v1/channels/room:a%2Fb", &[]).await.json();
     let bounds = json!({ "messages": 5, "bytes": 1_000, "age_seconds": 60 });
     assert_eq!(
@@ -30,6 +36,7 @@ async fn a_channel_is_shown_with_what_is_kept_of_it() {
             "epoch": last.epoch.0,
             "head": last.to_string(),
             "visible": last.to_string(),
+            "readers": 2,
             "topics": [
                 { "topic": "log", "keep": "log", "bounds": bounds, "messages": 1, "bytes": 2, "trimmed_to": null },
                 { "topic": "tokens", "keep": "text", "bounds": bounds, "messages": 0, "bytes": 0, "trimmed_to": null },

@@ -196,3 +196,44 @@ async fn stalled_sockets_keep_one_frame_each_and_share_what_they_are_told() {
     assert!(stats.unsent_bytes > STALLED, "{stats:?} is nothing");
     assert!(stats.unsent_bytes <= 2_000_000, "{stats:?}");
 }
+
+#[tokio::test]
+async fn who_asks_and_does_not_read_is_not_asked_for_more() {
+    use futures_util::{SinkExt, StreamExt};
+    const PINGS: usize = 20_000;
+    let server = TestServer::with(GatewayOptions::default().with_shards(1), Keys::Dev).await;
+    let token = server.token("c", &["t"]).await;
+    let query = format!("{token}&v=1");
+    let socket = server.connect_on(narrow(&server).await, &query).await;
+    let (mut asking, mut reading) = socket.0.split();
+    let asked = tokio::spawn(async move {
+        for number in 0..PINGS {
+            let ping = json!({ "kind": "ping", "ref": number, "data": "x".repeat(100) });
+            let ping = Message::text(ping.to_string());
+            asking.send(ping).await.expect("the connection is open");
+        }
+    });
+    let mut most = 0;
+    until_full(&server, 1).await;
+    for _ in 0..1_000 {
+        most = server.gateway.stats().await.unsent_bytes.max(most);
+        tokio::task::yield_now().await;
+    }
+    assert!(
+        most <= 64 * 1024,
+        "{most} bytes wait, of some {}",
+        PINGS * 150
+    );
+    let mut next = 0;
+    while next < PINGS {
+        let message = within(reading.next()).await.expect("it is open");
+        if let Message::Text(text) = message.expect("it is open") {
+            let frame: serde_json::Value = serde_json::from_str(&text).expect("a frame");
+            if frame["kind"] == "pong" {
+                assert_eq!(frame["ref"], json!(next));
+                next += 1;
+            }
+        }
+    }
+    within(asked).await.expect("all were sent");
+}
