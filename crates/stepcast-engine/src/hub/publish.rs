@@ -326,7 +326,7 @@ impl Hub {
             }
             inner.on_fate(&result);
             for (channel, message, stored) in &settled {
-                inner.settle(channel, message, *stored, result.is_ok());
+                inner.settle(channel, message, *stored, &result);
             }
             done(result.map(|_| cursors));
         };
@@ -472,19 +472,30 @@ impl Inner {
                 let (name, cursor) = (channel.name(), message.cursor);
                 tracing::warn!(channel = %name, %cursor, %error, "a message was delivered and could not be written");
             }
-            inner.settle(&channel, &message, true, result.is_ok());
+            inner.settle(&channel, &message, true, &result);
             fated(result.is_ok());
         }
     }
 
-    /// The fate of one message: seen from now on, or never.
-    fn settle(&self, channel: &Arc<Channel>, message: &Message, stored: bool, written: bool) {
+    /// The fate of one message: seen from now on, or never. One that may be there or not hides itself and those behind it until the log is
+    /// read again: who saw past it would miss it.
+    fn settle(
+        &self,
+        channel: &Arc<Channel>,
+        message: &Message,
+        stored: bool,
+        fate: &Result<Committed, CommitError>,
+    ) {
         if stored {
             self.unwritten
                 .fetch_sub(message.payload.len(), Ordering::Relaxed);
         }
+        let is_known = !matches!(
+            fate,
+            Err(CommitError::OutcomeUnknown(_) | CommitError::Closed)
+        );
         let mut state = channel.state();
-        if state.log.settle(message.cursor, written) {
+        if is_known && state.log.settle(message.cursor, fate.is_ok()) {
             state.on_visible();
         }
         state.log.trim(limits::TAIL_BYTES_PER_CHANNEL);
