@@ -164,7 +164,9 @@ impl Hub {
         draft: Draft,
     ) -> Result<Cursor, PublishError> {
         self.prepare(channel, &draft.topic, &draft.keep).await?;
-        self.post(channel, draft, |_, _| {})?.published().await
+        self.post(channel, draft, |_, _| {}, |_| {})?
+            .published()
+            .await
     }
 
     /// The same, but waits for room instead of refusing.
@@ -177,7 +179,7 @@ impl Hub {
         draft: Draft,
     ) -> Result<Cursor, PublishError> {
         self.prepare(channel, &draft.topic, &draft.keep).await?;
-        let post = || self.post(channel, draft.clone(), |_, _| {});
+        let post = || self.post(channel, draft.clone(), |_, _| {}, |_| {});
         self.when_there_is_room(channel, post)
             .await?
             .published()
@@ -203,12 +205,14 @@ impl Hub {
     }
 
     /// Gives a message its number, and its batch a place in the store's queue. `numbered` may add to the batch what depends on the
-    /// number; it is not called for what is not stored. The topic's fold must be [prepared](Self::prepare).
+    /// number; `fated` is a completion of the store that hears whether the batch was committed. Neither is called for what is not stored. The
+    /// topic's fold must be [prepared](Self::prepare).
     pub(crate) fn post(
         &self,
         channel: &Arc<Channel>,
         draft: Draft,
         numbered: impl FnOnce(&mut Batch, Cursor),
+        fated: impl FnOnce(bool) + Send + 'static,
     ) -> Result<Accepted, PublishError> {
         if self.0.no_space.load(Ordering::Relaxed) && draft.keep.is_stored() {
             let outgoing = Outgoing {
@@ -221,13 +225,16 @@ impl Hub {
                 given = *cursors.first().expect("one message was given");
                 numbered(batch, given);
             };
-            // Whoever publishes may have gone; the message has its fate all the same.
-            let done = |result| drop(done.send(result));
+            let done = move |result: Result<_, CommitError>| {
+                fated(result.is_ok());
+                // Whoever publishes may have gone; the message has its fate all the same.
+                drop(done.send(result));
+            };
             self.commit(Batch::default(), vec![outgoing], numbered, done);
             return Ok(Accepted::Waiting(given, fate));
         }
         self.0.has_room(channel)?;
-        Inner::post(&self.0, channel, draft, numbered).map(Accepted::Posted)
+        Inner::post(&self.0, channel, draft, numbered, fated).map(Accepted::Posted)
     }
 
     /// Publishes a message that readers see after its commit. `batch` is committed with it.
@@ -319,7 +326,7 @@ impl Hub {
             }
             inner.on_fate(&result);
             for (channel, message, stored) in &settled {
-                inner.settle(channel, message, *stored, result.is_ok());
+                inner.settle(channel, message, *stored, &result);
             }
             done(result.map(|_| cursors));
         };
@@ -411,6 +418,7 @@ impl Inner {
         channel: &Arc<Channel>,
         draft: Draft,
         numbered: impl FnOnce(&mut Batch, Cursor),
+        fated: impl FnOnce(bool) + Send + 'static,
     ) -> Result<Cursor, PublishError> {
         let now = inner.clock.now();
         let stored = draft.keep.is_stored();
@@ -436,9 +444,10 @@ impl Inner {
                 ..Batch::default()
             };
             numbered(&mut batch, cursor);
-            inner
-                .store
-                .submit(batch, Box::new(Self::on_written(inner, channel, message)));
+            inner.store.submit(
+                batch,
+                Box::new(Self::on_written(inner, channel, message, fated)),
+            );
         }
         if state.log.visible() != seen_before {
             state.on_visible();
@@ -447,11 +456,12 @@ impl Inner {
         Ok(cursor)
     }
 
-    fn on_written(
+    fn on_written<F: FnOnce(bool) + Send>(
         inner: &Arc<Self>,
         channel: &Arc<Channel>,
         message: Arc<Message>,
-    ) -> impl FnOnce(Result<Committed, CommitError>) + Send + use<> {
+        fated: F,
+    ) -> impl FnOnce(Result<Committed, CommitError>) + Send + use<F> {
         let (inner, channel) = (Arc::clone(inner), Arc::clone(channel));
         move |result| {
             if result.is_ok() {
@@ -462,18 +472,30 @@ impl Inner {
                 let (name, cursor) = (channel.name(), message.cursor);
                 tracing::warn!(channel = %name, %cursor, %error, "a message was delivered and could not be written");
             }
-            inner.settle(&channel, &message, true, result.is_ok());
+            inner.settle(&channel, &message, true, &result);
+            fated(result.is_ok());
         }
     }
 
-    /// The fate of one message: seen from now on, or never.
-    fn settle(&self, channel: &Arc<Channel>, message: &Message, stored: bool, written: bool) {
+    /// The fate of one message: seen from now on, or never. One that may be there or not hides itself and those behind it until the log is
+    /// read again: who saw past it would miss it.
+    fn settle(
+        &self,
+        channel: &Arc<Channel>,
+        message: &Message,
+        stored: bool,
+        fate: &Result<Committed, CommitError>,
+    ) {
         if stored {
             self.unwritten
                 .fetch_sub(message.payload.len(), Ordering::Relaxed);
         }
+        let is_known = !matches!(
+            fate,
+            Err(CommitError::OutcomeUnknown(_) | CommitError::Closed)
+        );
         let mut state = channel.state();
-        if state.log.settle(message.cursor, written) {
+        if is_known && state.log.settle(message.cursor, fate.is_ok()) {
             state.on_visible();
         }
         state.log.trim(limits::TAIL_BYTES_PER_CHANNEL);

@@ -126,7 +126,7 @@ impl RunCell {
 
     /// Publishes a message of the run that is not durable, if its attempt may still publish.
     pub(super) fn publish(
-        &self,
+        self: &Arc<Self>,
         hub: &Hub,
         lease: u32,
         channel: &Arc<Channel>,
@@ -150,8 +150,17 @@ impl RunCell {
                 batch.writes.push(Write::RunChannel(run, channel, cursor));
             }
         };
+        let fated = {
+            let (cell, channel) = (Arc::clone(self), channel.name().clone());
+            let is_first = admitted.is_first_on_channel;
+            move |is_written| {
+                if is_first && is_written {
+                    cell.published().on_marked(channel);
+                }
+            }
+        };
         let topic = (draft.topic.clone(), draft.keep.clone());
-        let accepted = hub.post(channel, draft, mark)?;
+        let accepted = hub.post(channel, draft, mark, fated)?;
         published.note(&origin, channel, topic, accepted.cursor(), admitted);
         Ok(accepted)
     }

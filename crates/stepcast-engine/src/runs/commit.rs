@@ -9,7 +9,7 @@ use super::{
     Runs,
     cell::{Attached, CellState, CommandError, Envelope, RunCell},
     command::{Command, Effect, Work},
-    created::CreatedRun,
+    created::{CreatedRun, Start},
     lanes::Place,
     lifecycle::News,
     published::Judged,
@@ -314,24 +314,10 @@ impl Runs {
 
     /// A created run is on disk: it starts, or waits for its turn or its time.
     pub(super) fn begin(&self, created: CreatedRun) {
-        let CreatedRun {
-            state,
-            event,
-            place,
-        } = created;
-        let (id, row) = (state.row.id, state.row.clone());
-        if row.phase == Phase::Leased {
-            let cell = Arc::new(RunCell::new(state, event));
-            self.0.cells.lock().insert(
-                id,
-                Arc::new(tokio::sync::OnceCell::new_with(Some(Arc::clone(&cell)))),
-            );
-            let run = {
-                let mut state = cell.lock();
-                state.place = place;
-                self.leased(&cell, &mut state)
-            };
-            self.0.worker.start(run);
+        let CreatedRun { row, start } = created;
+        let id = row.id;
+        if let Some(Start { cell, place }) = start {
+            self.start(&cell.keep(), place);
         } else if row.due_at > self.0.clock.now() {
             self.0.timers.set(crate::store::Timer {
                 at: row.due_at,
@@ -341,6 +327,22 @@ impl Runs {
         } else {
             self.0.lanes.ready(&row.function, id);
         }
+    }
+
+    fn start(&self, cell: &Arc<RunCell>, place: Place) {
+        let run = {
+            let mut state = cell.lock();
+            if state.detached {
+                // All leases are void meanwhile; the store knows the run. Its place is let go of once the lock is.
+                drop(state);
+                return;
+            }
+            state.committing = false;
+            state.place = Some(place);
+            self.leased(cell, &mut state)
+        };
+        self.0.worker.start(run);
+        self.pump(cell);
     }
 
     /// Nothing is acknowledged and nothing is lost: the same commands are tried again when there may be space.

@@ -191,7 +191,7 @@ impl Runs {
         let started = attached
             .created
             .iter()
-            .map(|created| (created.event.id, created.id()))
+            .map(|created| (created.row.event, created.id()))
             .collect();
         let batch = Batch {
             expect,

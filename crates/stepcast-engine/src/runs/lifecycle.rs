@@ -155,7 +155,7 @@ impl Runs {
     fn tell(&self, channel: &Arc<Channel>, name: &str, piece: Piece) {
         let draft = Draft::new(topic(name), Keep::Live, piece.payload, piece.origin);
         // It is not kept, so nothing can wait to be written; and whoever comes later is told by the store.
-        if let Err(error) = self.0.hub.post(channel, draft, |_, _| {}) {
+        if let Err(error) = self.0.hub.post(channel, draft, |_, _| {}, |_| {}) {
             tracing::debug!(channel = %channel.name(), %error, "those who watch a run were not told of a change");
         }
     }

@@ -134,6 +134,8 @@ struct Inner {
 enum Gate {
     Open,
     Closed,
+    /// The engine ends.
+    Shut,
 }
 
 impl Runs {
@@ -202,8 +204,9 @@ impl Runs {
     async fn cell(&self, id: RunId) -> Result<Option<Arc<RunCell>>, StoreError> {
         loop {
             let mut gate = self.0.gate.subscribe();
-            if gate.wait_for(|gate| *gate == Gate::Open).await.is_err() {
-                return Err(StoreError::Closed);
+            match gate.wait_for(|gate| *gate != Gate::Closed).await.as_deref() {
+                Ok(Gate::Open) => {}
+                Ok(Gate::Closed | Gate::Shut) | Err(_) => return Err(StoreError::Closed),
             }
             let once = Arc::clone(self.0.cells.lock().entry(id).or_default());
             let load = || async {

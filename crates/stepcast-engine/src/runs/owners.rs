@@ -106,7 +106,7 @@ impl Runs {
             attempt: row.attempt,
         });
         let draft = Draft::ended(topic, self.ended(row), origin);
-        if let Err(error) = self.0.hub.post(channel, draft, |_, _| {}) {
+        if let Err(error) = self.0.hub.post(channel, draft, |_, _| {}, |_| {}) {
             tracing::debug!(channel = %channel.name(), %error, "readers were not told that a run has ended");
         }
     }

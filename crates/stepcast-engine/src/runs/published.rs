@@ -50,7 +50,7 @@ pub(super) struct Published {
     settled: BTreeMap<BodyKey, u32>,
     /// How many messages that are.
     settled_count: usize,
-    /// Channels whose first message of this run is on its way to the store, or there.
+    /// Channels of which the store knows that the run has published there.
     marked: BTreeSet<ChannelName>,
 }
 
@@ -170,9 +170,6 @@ impl Published {
         cursor: Cursor,
         admitted: Admitted,
     ) {
-        if admitted.is_first_on_channel {
-            self.marked.insert(channel.name().clone());
-        }
         let said = self
             .attempts
             .entry(attempt_of(origin))
@@ -190,6 +187,11 @@ impl Published {
                 last: cursor,
             }),
         }
+    }
+
+    /// The store knows that the run has published on the channel.
+    pub(super) fn on_marked(&mut self, channel: ChannelName) {
+        self.marked.insert(channel);
     }
 
     /// A message that was posted could not be written, and its publisher was told.

@@ -49,7 +49,7 @@ impl Runs {
         self.void_leases(Void::Crashed).await?;
         // Whatever came in between knew of leases that are void.
         self.drop_all(&reopened());
-        self.0.gate.send_replace(Gate::Open);
+        self.set_gate(Gate::Open);
         self.0.timers.clear();
         self.0.waits.clear();
         self.resume_event_waits().await?;
@@ -242,19 +242,30 @@ impl Runs {
                 Ok(()) => tracing::warn!("the store was reopened after a failed commit; runs go on from disk"),
                 Err(error) => tracing::error!(%error, "the store could not be reopened after a failed commit; restart the process"),
             }
-            runs.0.gate.send_replace(Gate::Open);
+            runs.set_gate(Gate::Open);
             runs.0.restarting.store(false, Ordering::Release);
             runs.look_again();
         });
     }
 
     async fn restart(&self) -> Result<(), EngineError> {
-        self.0.gate.send_replace(Gate::Closed);
+        self.set_gate(Gate::Closed);
         self.0.lanes.close();
         self.drop_all(&reopened());
         self.0.store.reopen().await?;
         self.0.hub.restart().await?;
         self.resume().await
+    }
+
+    /// A gate that is shut stays so.
+    fn set_gate(&self, to: Gate) {
+        self.0.gate.send_if_modified(|gate| {
+            let is_changed = *gate != Gate::Shut && *gate != to;
+            if is_changed {
+                *gate = to;
+            }
+            is_changed
+        });
     }
 
     /// Ends every execution in memory. The runs stay as they are on disk.
@@ -286,6 +297,8 @@ impl Runs {
             () = self.0.lanes.empty() => {}
             () = patience => {}
         }
+        // From here on no lease may be taken that was about to be: it would outlive the end.
+        self.set_gate(Gate::Shut);
         self.drop_all(&CommitError::Closed);
         if let Err(error) = self.void_leases(Void::Released).await {
             tracing::warn!(%error, "leases could not be given back; their runs count as crashed at the next start");

@@ -93,7 +93,7 @@ pub enum Write {
     Trim(ChannelName, TopicName, Cursor),
     /// A run's texts on a topic become one message, at the place of the last of them. What it stands for goes.
     FoldText(ChannelName, Arc<Message>),
-    /// A channel goes, if nothing is left in its log. Its numbers are not given again.
+    /// A channel goes, if nothing is left in its log and no publisher's key of it is remembered. Its numbers are not given again.
     DropChannel(ChannelName),
     /// The last pair a channel gave out, also for holes and `live` messages. Never lowers the head.
     Head(ChannelName, Cursor),

@@ -95,6 +95,7 @@ cases! {
     writes::rows_are_replaced,
     retention::what_ended_long_ago_goes,
     retention::forgotten_keys_go,
+    retention::a_channel_stays_while_a_key_is_remembered,
     conditions::a_fence_holds_while_the_run_is_leased,
     conditions::a_condition_sees_the_batches_before_it,
     conditions::an_event_is_new_by_id_and_key,

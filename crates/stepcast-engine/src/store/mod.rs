@@ -83,7 +83,7 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<KeptRow>, StoreError>>;
 
-    /// Channels without a message, in the order of their names, after the given one, at most `limit`.
+    /// Channels without a message and without a publisher's key, in the order of their names, after the given one, at most `limit`.
     fn empty_channels(
         &self,
         after: Option<ChannelName>,

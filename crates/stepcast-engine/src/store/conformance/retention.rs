@@ -93,3 +93,37 @@ pub(super) async fn forgotten_keys_go(place: Box<dyn Place>) {
         super::conditions::check(&store, expect, refusal).await;
     }
 }
+
+pub(super) async fn a_channel_stays_while_a_key_is_remembered(place: Box<dyn Place>) {
+    let store = place.open();
+    let key = Write::PublishKey {
+        channel: channel("c"),
+        key: "k".to_owned(),
+        cursor: cursor(1, 1),
+        until: at(10),
+    };
+    put(&store, vec![key, Write::Head(channel("d"), cursor(1, 1))])
+        .await
+        .unwrap();
+    let drop_both = || {
+        ["c", "d"]
+            .map(|name| Write::DropChannel(channel(name)))
+            .to_vec()
+    };
+    let empty = async || store.empty_channels(None, 9).await.unwrap();
+    assert_eq!(empty().await, [channel("d")]);
+    put(&store, drop_both()).await.unwrap();
+    let expect = Expect::PublishKeyIsFree(channel("c"), "k".to_owned(), at(0));
+    let used = Some(Refusal::KeyUsed(cursor(1, 1)));
+    super::conditions::check(&store, expect, used).await;
+
+    let expire = Write::Expire {
+        before: at(0),
+        now: at(10),
+        limit: 9,
+    };
+    put(&store, vec![expire]).await.unwrap();
+    assert_eq!(empty().await, [channel("c")]);
+    put(&store, drop_both()).await.unwrap();
+    assert!(empty().await.is_empty());
+}

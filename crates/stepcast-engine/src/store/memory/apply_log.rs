@@ -6,7 +6,7 @@ use stepcast_protocol::{ChannelName, Cursor, Kind, Message, RunId, TopicName};
 
 use super::{
     conditions::run_of,
-    tables::{RunChannel, Tables},
+    tables::{Log, RunChannel, Tables},
 };
 use crate::store::BodyKey;
 
@@ -85,7 +85,7 @@ pub(super) fn fold_text(tables: &mut Tables, channel: &ChannelName, message: &Ar
 pub(super) fn drop_channel(tables: &mut Tables, channel: &ChannelName) {
     let is_empty = |tables: &Tables| {
         let log = tables.channels.get(channel);
-        log.is_some_and(|log| log.messages.is_empty())
+        log.is_some_and(Log::is_empty)
     };
     if !is_empty(tables) {
         return;

@@ -125,7 +125,7 @@ pub(super) fn empty_channels(
     let later = tables
         .channels
         .range::<ChannelName, _>((begin, Bound::Unbounded));
-    let empty = later.filter(|(_, log)| log.messages.is_empty());
+    let empty = later.filter(|(_, log)| log.is_empty());
     empty
         .map(|(name, _)| name.clone())
         .take(capped(limit))

@@ -129,6 +129,11 @@ impl Log {
         self.head = self.head.max(cursor);
     }
 
+    /// Whether nothing of it has to be remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.keys.is_empty()
+    }
+
     /// The topic's messages up to and with the cursor are gone.
     pub(super) fn raise_trim(&mut self, topic: &TopicName, up_to: Cursor) {
         let trim = self.trims.entry(topic.clone()).or_insert(up_to);

@@ -195,12 +195,12 @@ pub(super) fn drop_channel(
     let head: Option<i64> = conn
         .prepare_cached(
             "DELETE FROM channels WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM messages WHERE channel = ?1) \
-             RETURNING head_offset",
+             AND NOT EXISTS (SELECT 1 FROM publish_keys WHERE channel = ?1) RETURNING head_offset",
         )?
         .query_row([number], |row| row.get(0))
         .optional()?;
     let Some(head) = head else { return Ok(()) };
-    for table in ["topic_trims", "publish_keys", "run_channels"] {
+    for table in ["topic_trims", "run_channels"] {
         conn.prepare_cached(&format!("DELETE FROM {table} WHERE channel = ?1"))?
             .execute([number])?;
     }

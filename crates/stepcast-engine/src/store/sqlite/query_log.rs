@@ -218,7 +218,8 @@ pub(super) fn empty_channels(
     page(
         conn,
         "SELECT name FROM channels WHERE name > ?1 \
-         AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.channel = channels.id) ORDER BY name LIMIT ?2",
+         AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.channel = channels.id) \
+         AND NOT EXISTS (SELECT 1 FROM publish_keys WHERE publish_keys.channel = channels.id) ORDER BY name LIMIT ?2",
         params![
             after.map(ChannelName::as_str).unwrap_or_default(),
             capped(limit)
