@@ -128,8 +128,8 @@ pub struct Entry {
 #[derive(Debug, Clone, Default)]
 pub struct Trims {
     told: BTreeMap<TopicName, Cursor>,
-    /// Set for one who begins at the beginning: what was trimmed before is no loss to it.
-    is_new: bool,
+    /// Where a new reader begins: what was gone there before it came is no loss to it.
+    begins_at: Option<Cursor>,
 }
 
 /// A page of kept messages, and what is missing from it.
@@ -143,10 +143,29 @@ pub struct StoredPage {
     lost: Vec<(TopicName, Cursor, GapReason)>,
 }
 
+impl Entry {
+    /// One that is told nothing, in a life that whoever lets the reader in knows.
+    fn at(cursor: Cursor) -> Self {
+        Self {
+            notices: Vec::new(),
+            cursor,
+            skip: None,
+            trims: Trims::default(),
+            life: Epoch::default(),
+        }
+    }
+
+    fn beginning_at(mut self, cursor: Cursor) -> Self {
+        self.trims.begins_at = Some(cursor);
+        self
+    }
+}
+
 impl StoredPage {
-    /// What a reader that was not told before has lost in this page.
+    /// What a reader that was not told before has lost in this page. Of such a topic nothing is kept at or before the reader's place, nor
+    /// the records that would have taken back what it holds: so none of that counts any more.
     pub fn gaps(&self, trims: &mut Trims) -> Vec<Gap> {
-        let is_new = std::mem::take(&mut trims.is_new);
+        let is_new = trims.begins_at.take() == Some(self.after);
         let mut gaps = Vec::new();
         for (topic, up_to, reason) in &self.lost {
             let told = trims.told.get(topic).is_some_and(|told| told >= up_to);
@@ -157,7 +176,7 @@ impl StoredPage {
             if !is_new {
                 gaps.push(Gap {
                     topic: topic.clone(),
-                    keep_to: self.after,
+                    keep_to: Cursor::START,
                     reason: *reason,
                 });
             }
@@ -181,18 +200,13 @@ impl Hub {
         // reopened enters again.
         let life = channel.state().log.epoch();
         let entry = match from {
-            Position::Now => self.entry(channel.visible()),
-            Position::Last(n) => self.entry(self.last(channel, topics, n).await?),
+            Position::Now => Entry::at(channel.visible()),
+            Position::Last(n) => self.last(channel, topics, n).await?,
             Position::Start | Position::After(Cursor::START) => {
                 let folding = self.folding(channel, topics);
-                let trims = Trims {
-                    is_new: true,
-                    ..Trims::default()
-                };
-                let entry = self
-                    .with_snapshots(channel, topics, Cursor::START, folding)
-                    .await?;
-                Entry { trims, ..entry }
+                let start = Cursor::START;
+                let entry = self.with_snapshots(channel, topics, start, folding);
+                entry.await?.beginning_at(start)
             }
             Position::After(cursor) => {
                 channel.check(cursor)?;
@@ -226,16 +240,6 @@ impl Hub {
         })
     }
 
-    fn entry(&self, cursor: Cursor) -> Entry {
-        Entry {
-            notices: Vec::new(),
-            cursor,
-            skip: None,
-            trims: Trims::default(),
-            life: self.0.store.epoch(),
-        }
-    }
-
     async fn resume(
         &self,
         channel: &Arc<Channel>,
@@ -257,6 +261,13 @@ impl Hub {
             .with_snapshots(channel, topics, keep_to, folding)
             .await?;
         let gaps = self.names(channel, topics).into_iter().map(|topic| {
+            // The store vouches for nothing of a topic that it does not have.
+            let keep = self.0.catalog.keep(channel.name(), &topic);
+            let keep_to = if keep.is_stored() {
+                keep_to
+            } else {
+                Cursor::START
+            };
             Notice::Gap(Gap {
                 topic,
                 keep_to,
@@ -337,24 +348,24 @@ impl Hub {
         Ok(if all_are_skipped {
             Entry {
                 notices,
-                ..self.entry(visible)
+                ..Entry::at(visible)
             }
         } else {
             Entry {
                 notices,
                 skip: (!skipped.is_empty()).then_some((visible, skipped)),
-                ..self.entry(cursor)
+                ..Entry::at(cursor)
             }
         })
     }
 
-    /// The cursor before the n-th newest message.
+    /// Begins before the n-th newest message.
     async fn last(
         &self,
         channel: &Arc<Channel>,
         topics: &TopicFilter,
         n: u64,
-    ) -> Result<Cursor, ReadError> {
+    ) -> Result<Entry, ReadError> {
         if n == 0 || n > limits::LAST_MESSAGES {
             return Err(ReadError::BadLast(n));
         }
@@ -382,14 +393,14 @@ impl Hub {
             };
             found.extend(self.0.store.newest(query).await?);
         }
-        let oldest = found.get(n - 1).or(found.last());
-        Ok(oldest.map_or_else(
-            || channel.visible(),
-            |cursor| Cursor {
-                offset: Offset(cursor.offset.0.saturating_sub(1)),
-                ..*cursor
-            },
-        ))
+        let Some(oldest) = found.get(n - 1).or(found.last()) else {
+            return Ok(Entry::at(channel.visible()));
+        };
+        let before = Cursor {
+            offset: Offset(oldest.offset.0.saturating_sub(1)),
+            ..*oldest
+        };
+        Ok(Entry::at(before).beginning_at(before))
     }
 
     /// Makes sure that a topic's fold is in memory, so that it is brought forward with every message.

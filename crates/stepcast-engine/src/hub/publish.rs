@@ -164,6 +164,7 @@ impl Hub {
         draft: Draft,
     ) -> Result<Cursor, PublishError> {
         self.prepare(channel, &draft.topic, &draft.keep).await?;
+        self.0.has_room(channel)?;
         self.post(channel, draft, |_, _| {}, |_| {})?
             .published()
             .await
@@ -206,7 +207,7 @@ impl Hub {
 
     /// Gives a message its number, and its batch a place in the store's queue. `numbered` may add to the batch what depends on the
     /// number; `fated` is a completion of the store that hears whether the batch was committed. Neither is called for what is not stored. The
-    /// topic's fold must be [prepared](Self::prepare).
+    /// topic's fold must be [prepared](Self::prepare), and whoever posts has looked for room.
     pub(crate) fn post(
         &self,
         channel: &Arc<Channel>,
@@ -233,7 +234,6 @@ impl Hub {
             self.commit(Batch::default(), vec![outgoing], numbered, done);
             return Ok(Accepted::Waiting(given, fate));
         }
-        self.0.has_room(channel)?;
         Inner::post(&self.0, channel, draft, numbered, fated).map(Accepted::Posted)
     }
 

@@ -1,18 +1,23 @@
 //! Channels over a real store: what is seen, in which order, and what a restart leaves.
 
 mod bounds;
+mod client;
+mod declared;
+mod entry;
+mod gaps;
 mod lives;
 mod readers;
 mod visibility;
 
-use std::{future::poll_fn, pin::Pin, sync::Arc};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
+use bytes::Bytes;
 use futures_core::Stream;
 use stepcast_engine::{
     catalog::Catalog,
     clock::Clock,
     hub::{Channel, Hub, Item, Position, Posted, Subscription, TopicFilter},
-    store::{Batch, CommitError, Store},
+    store::{Batch, CommitError, Store, sqlite::SqliteStore},
 };
 use stepcast_protocol::Cursor;
 use tokio::task::JoinHandle;
@@ -42,6 +47,20 @@ async fn next_item(subscription: &mut Subscription) -> Item {
     within(next).await.expect("it never ends").unwrap()
 }
 
+/// The next item; nothing when the reader has come to the end of what is there.
+async fn next_if_any(subscription: &mut Subscription) -> Option<Item> {
+    let next = poll_fn(|context| {
+        let polled = Pin::new(&mut *subscription).poll_next(context);
+        let is_at_end = subscription.cursor() >= subscription.channel().visible();
+        match polled {
+            Poll::Ready(item) => Poll::Ready(Some(item.expect("it never ends").unwrap())),
+            Poll::Pending if is_at_end => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    });
+    within(next).await
+}
+
 /// The next message.
 pub(crate) async fn next(subscription: &mut Subscription) -> Arc<Posted> {
     match next_item(subscription).await {
@@ -54,7 +73,7 @@ pub(crate) async fn next(subscription: &mut Subscription) -> Arc<Posted> {
 async fn nothing_yet(subscription: &mut Subscription) {
     let now = poll_fn(|context| {
         let next = Pin::new(&mut *subscription).poll_next(context);
-        std::task::Poll::Ready(next.is_pending())
+        Poll::Ready(next.is_pending())
     });
     assert!(now.await, "there should be nothing to see yet");
 }

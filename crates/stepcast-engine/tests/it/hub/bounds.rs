@@ -49,6 +49,27 @@ async fn a_channel_takes_so_much_that_is_not_written_and_others_go_on() {
     assert_eq!(read(&mut reader, 1).await, [2]);
 }
 
+/// Room is there for one of them, and all of them see it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn those_who_wait_for_room_are_never_refused() {
+    let database = Database::new();
+    let hub = hub(database.open().await);
+    let channel = channel(&hub, "c").await;
+    let publisher = |_| {
+        let (hub, channel) = (hub.clone(), Arc::clone(&channel));
+        tokio::spawn(async move {
+            for _ in 0..300 {
+                let message = draft(payload(1_000), true);
+                hub.publish(&channel, message).await.unwrap();
+            }
+        })
+    };
+    let publishers: Vec<_> = (0..8).map(publisher).collect();
+    for publisher in publishers {
+        within(publisher).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_live_topic_waits_for_no_disk() {
     let database = Database::new();

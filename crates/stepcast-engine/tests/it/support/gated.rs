@@ -10,7 +10,7 @@ use std::{
 use stepcast_engine::store::{
     Batch, BoxFuture, ChannelRow, CommitError, EventWait, KeptRow, MessagePage, MessageQuery,
     NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoreExt, StoredEvent, StoredRun,
-    Timer, TopicRow, Unsettled, Write,
+    Timer, TopicRow, Unsettled, Urgency, Write,
 };
 use stepcast_protocol::{
     Bounds, ChannelName, Cursor, Epoch, EventId, EventName, RunId, StepId, TopicName,
@@ -95,7 +95,8 @@ impl GatedStore {
 
     /// Commits the n-th of those that are kept back.
     pub(crate) async fn commit_nth(&self, n: usize) {
-        let (batch, done) = self.take(n);
+        let (mut batch, done) = self.take(n);
+        batch.urgency = Urgency::Now;
         let (told, fate) = tokio::sync::oneshot::channel();
         let completion = Box::new(move |result| {
             done(result);
