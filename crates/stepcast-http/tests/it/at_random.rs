@@ -116,7 +116,10 @@ impl World {
             Some(run) => run,
             None => self.server.run().await,
         };
-        self.server.say(&run, 1, ("c", topic), payload).await;
+        // A run of an earlier life comes with the attempts it has used up.
+        let used: u32 = run.steps.iter().map(|step| step.attempts).sum();
+        let spoken = ("c", topic);
+        self.server.say(&run, used + 1, spoken, payload).await;
         self.run = Some(run);
     }
 
