@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) log: ChannelLog,
     pub(super) used_at: Timestamp,
     pub(super) topics: BTreeMap<TopicName, Topic>,
+    /// Whether a topic has grown since the topics were last looked at.
+    pub(super) has_grown: bool,
     /// Up to and with this cursor, messages are in the folds.
     folded: Cursor,
     watchers: Vec<(u64, Arc<dyn Watch>)>,
@@ -70,6 +72,7 @@ impl State {
             log,
             used_at: now,
             topics: BTreeMap::new(),
+            has_grown: false,
             folded,
             watchers: Vec::new(),
             next_watcher: 0,
@@ -136,6 +139,7 @@ impl State {
 
     /// A message of this topic goes to the store.
     pub(super) fn grow(&mut self, topic: &TopicName, bytes: usize) {
+        self.has_grown = true;
         let grown = match self.topics.get_mut(topic) {
             Some(topic) => &mut topic.grown,
             None => &mut self.topics.entry(topic.clone()).or_default().grown,

@@ -48,6 +48,9 @@ impl Hub {
     fn grown(&self, channel: &Channel) -> Vec<(TopicName, Keep)> {
         let catalog = &self.0.catalog;
         let mut state = channel.state();
+        if !std::mem::take(&mut state.has_grown) {
+            return Vec::new();
+        }
         let mut grown = Vec::new();
         for (name, topic) in &mut state.topics {
             if topic.grown.messages == 0 {

@@ -11,12 +11,12 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use stepcast_protocol::{Cursor, Event, RunId};
+use stepcast_protocol::{ChannelName, Cursor, Event, RunId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    command::Command, created::CreatedRun, lanes::Place, published::Published, state::RunState,
-    transition::Refused, worker::Update,
+    command::Command, created::CreatedRun, lanes::Place, lifecycle::channel_of,
+    published::Published, state::RunState, transition::Refused, worker::Update,
 };
 use crate::{
     error::EngineError,
@@ -74,6 +74,8 @@ impl Envelope {
 pub(super) struct RunCell {
     pub(super) id: RunId,
     pub(super) event: Arc<Event>,
+    /// The channel that says where it is.
+    pub(super) channel: ChannelName,
     /// The lease that holds the run now; 0 when none does. Publishers look here, without the lock.
     lease: AtomicU32,
     /// Taken inside the state's lock, and around a channel's.
@@ -114,6 +116,7 @@ impl RunCell {
         Self {
             id,
             event,
+            channel: channel_of(id),
             lease,
             published: Mutex::default(),
             state: Mutex::new(state),

@@ -175,7 +175,7 @@ impl Runs {
         for (channel, origin, up_to) in judged.standing() {
             channel.settle(origin, up_to);
         }
-        self.announce(news, &next);
+        self.announce(news, cell, &next);
         let mut after = Afterwards::default();
         let (mut attached, mut replies, mut started) = (Vec::new(), Vec::new(), None);
         {

@@ -198,20 +198,23 @@ impl RunLease {
 
     /// An attempt of a step has begun. Nothing is committed; those who watch the run are told.
     pub fn step_began(&self, step: &StepKey, attempt: u32) {
-        let now = self.now();
-        self.runs.announce_attempt(&StepRow {
-            run: self.cell.id,
-            step: step.id.clone(),
-            verb: step.verb,
-            target: step.target.clone(),
-            attempts: attempt,
-            state: StepState::Open {
-                next_at: now,
-                error: None,
-            },
-            began_at: step.began_at.unwrap_or(now),
-            changed_at: now,
-        });
+        let row = || {
+            let now = self.now();
+            StepRow {
+                run: self.cell.id,
+                step: step.id.clone(),
+                verb: step.verb,
+                target: step.target.clone(),
+                attempts: attempt,
+                state: StepState::Open {
+                    next_at: now,
+                    error: None,
+                },
+                began_at: step.began_at.unwrap_or(now),
+                changed_at: now,
+            }
+        };
+        self.runs.announce_attempt(&self.cell, row);
     }
 
     /// Publishes a message that is not durable, of the attempt that its origin names.

@@ -13,7 +13,7 @@ use stepcast_protocol::{
     run::{RUN_TOPIC, STEP_TOPIC},
 };
 
-use super::{Inner, Runs};
+use super::{Inner, Runs, cell::RunCell};
 use crate::{
     hub::{Channel, Derive, Draft, Piece},
     store::{BoxFuture, Outcome, Phase, RunRow, StepRow, StepState, StoreError},
@@ -110,7 +110,7 @@ fn topic(name: &str) -> TopicName {
 }
 
 /// The channel that is named by a run.
-fn channel_of(run: RunId) -> ChannelName {
+pub(super) fn channel_of(run: RunId) -> ChannelName {
     ChannelName::parse(run.to_string()).expect("a run's id is a name")
 }
 
@@ -123,11 +123,11 @@ pub(super) struct News {
 
 impl Runs {
     /// Tells those who watch the run what a commit has changed.
-    pub(super) fn announce(&self, news: News, run: &super::RunState) {
+    pub(super) fn announce(&self, news: News, cell: &RunCell, run: &super::RunState) {
         if !news.run && news.steps.is_empty() {
             return;
         }
-        let Some(channel) = self.0.hub.find(&channel_of(run.row.id)) else {
+        let Some(channel) = self.0.hub.find(&cell.channel) else {
             return;
         };
         let steps = news.steps.iter().filter_map(|step| run.steps.get(step));
@@ -142,13 +142,10 @@ impl Runs {
     }
 
     /// Tells those who watch the run that an attempt of a step has begun. Nothing is committed.
-    pub(super) fn announce_attempt(&self, row: &StepRow) {
-        if let Some(channel) = self.0.hub.find(&channel_of(row.run)) {
-            self.tell(
-                &channel,
-                STEP_TOPIC,
-                step_piece(row, Progress::Running, None, None),
-            );
+    pub(super) fn announce_attempt(&self, cell: &RunCell, row: impl FnOnce() -> StepRow) {
+        if let Some(channel) = self.0.hub.find(&cell.channel) {
+            let piece = step_piece(&row(), Progress::Running, None, None);
+            self.tell(&channel, STEP_TOPIC, piece);
         }
     }
 
