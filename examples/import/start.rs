@@ -68,6 +68,8 @@ async fn follow(
         None => None,
     };
     let is_new = known.is_none();
+    // Opened before a new run begins, so that every message comes by itself.
+    let updates = stepcast.subscribe(&feed).opened().await?;
     let run = match known {
         Some(run) => run,
         None => {
@@ -82,8 +84,9 @@ async fn follow(
     } else if !is_new {
         terminal::note(&format!("going on with run {}", run.id()));
     }
-    let updates = stepcast.subscribe(&feed).until_run_ends(run);
-    Terminal::new(&import, args.json).show(updates).await
+    Terminal::new(&import, args.json)
+        .show(updates.until_run_ends(run))
+        .await
 }
 
 /// The run, if this database has it. Another database may stand at `--db` now: then the rows are imported again, in place of those there.

@@ -69,6 +69,12 @@ impl<'a> Terminal<'a> {
         while let Some(update) = updates.try_next().await? {
             match update {
                 Update::Message(message) => self.message(message)?,
+                // What an earlier start has come to.
+                Update::Snapshot(snapshot) => {
+                    for message in snapshot.pieces {
+                        self.message(message)?;
+                    }
+                }
                 Update::Run(run) => return self.end(&run),
                 _ => {}
             }
