@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) topics: BTreeMap<TopicName, Topic>,
     /// Whether a topic has grown since the topics were last looked at.
     pub(super) has_grown: bool,
+    /// Whether the store may have had messages of it when it was loaded.
+    has_history: bool,
     /// Up to and with this cursor, messages are in the folds.
     folded: Cursor,
     watchers: Vec<(u64, Arc<dyn Watch>)>,
@@ -63,16 +65,39 @@ pub(super) struct Topic {
 pub(super) struct Grown {
     pub(super) messages: u64,
     pub(super) bytes: u64,
+    /// Whether its bounds have been looked at since it was loaded.
+    is_known: bool,
+}
+
+impl Grown {
+    /// More than any bound.
+    const MUCH: Self = Self {
+        messages: u64::MAX,
+        bytes: u64::MAX,
+        is_known: false,
+    };
+
+    /// Its bounds were looked at just now.
+    pub(super) const LOOKED_AT: Self = Self {
+        messages: 0,
+        bytes: 0,
+        is_known: true,
+    };
+
+    fn is_unknown(self) -> bool {
+        !self.is_known
+    }
 }
 
 impl State {
     fn new(log: ChannelLog, now: Timestamp) -> Self {
-        let folded = log.visible();
+        let (folded, has_history) = (log.visible(), log.tail_after() > Cursor::START);
         Self {
             log,
             used_at: now,
             topics: BTreeMap::new(),
             has_grown: false,
+            has_history,
             folded,
             watchers: Vec::new(),
             next_watcher: 0,
@@ -144,8 +169,13 @@ impl State {
             Some(topic) => &mut topic.grown,
             None => &mut self.topics.entry(topic.clone()).or_default().grown,
         };
-        grown.messages += 1;
-        grown.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        if self.has_history && grown.is_unknown() {
+            // How much came before it was loaded, nobody knows: its bounds are looked at.
+            *grown = Grown::MUCH;
+        }
+        grown.messages = grown.messages.saturating_add(1);
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        grown.bytes = grown.bytes.saturating_add(bytes);
     }
 
     pub(super) fn is_watched(&self) -> bool {

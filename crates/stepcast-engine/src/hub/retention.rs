@@ -1,7 +1,10 @@
-//! What has to go, in small pieces, in the background: what is over a topic's bounds, what is too old, texts of runs that have ended,
-//! and channels of which nothing is left.
+//! What has to go, in small pieces, in the background: what is over a topic's bounds, what is too old, and texts of runs that have
+//! ended.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use stepcast_protocol::{ChannelName, Cursor, Keep, Offset, RunId, Timestamp, TopicName, limits};
 
@@ -17,7 +20,6 @@ const LATEST_SLACK: u64 = 32;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Place {
     message: u64,
-    channel: Option<ChannelName>,
 }
 
 /// Why something could not be let go of.
@@ -58,14 +60,16 @@ impl Hub {
             }
             let keep = catalog.keep(channel.name(), name);
             let bounds = catalog.bounds(channel.name(), name);
-            let Grown { messages, bytes } = topic.grown;
+            let Grown {
+                messages, bytes, ..
+            } = topic.grown;
             let is_due = match keep {
                 Keep::Log => messages > bounds.messages / PARTS || bytes > bounds.bytes / PARTS,
                 Keep::Latest => messages >= LATEST_SLACK,
                 Keep::Live | Keep::Text { .. } => false,
             };
             if is_due {
-                topic.grown = Grown::default();
+                topic.grown = Grown::LOOKED_AT;
                 grown.push((name.clone(), keep));
             }
         }
@@ -98,8 +102,8 @@ impl Hub {
         }
     }
 
-    /// Looks at some of what is kept: lets go of what is too old, joins the texts of runs that ended a while ago, and forgets empty
-    /// channels. `place` goes round and round.
+    /// Looks at some of what is kept: lets go of what is too old, and joins the texts of runs that ended a while ago. `place` goes round
+    /// and round.
     pub(crate) async fn expire(&self, place: &mut Place) -> Result<(), RetentionError> {
         let rows = self.0.store.kept(place.message, limits::PAGE_ROWS).await?;
         let is_last = rows.len() < limits::PAGE_ROWS;
@@ -108,39 +112,41 @@ impl Hub {
             Some(_) | None => 0,
         };
         let now = self.0.clock.now();
-        let mut writes = self.expired(&rows, now);
+        let mut writes = self.expired(&rows, now).await?;
         writes.extend(self.folded(&rows, now).await?);
         for write in writes {
             self.0.store.commit(Batch::of(vec![write])).await?;
         }
-        if is_last {
-            // Once a round, as every channel is looked at for it.
-            self.drop_empty(place).await?;
-        }
         Ok(())
     }
 
-    /// Per topic, the oldest messages in a row whose time has come.
-    fn expired(&self, rows: &[KeptRow], now: Timestamp) -> Vec<Write> {
-        let mut by_topic: BTreeMap<_, (Option<Cursor>, bool)> = BTreeMap::new();
+    /// Per topic, the oldest messages in channel order whose time has come. Rows come in the order of commits and in pages, so the
+    /// channel itself says whether an older message stays: then the later ones stay as well.
+    async fn expired(&self, rows: &[KeptRow], now: Timestamp) -> Result<Vec<Write>, StoreError> {
+        let mut by_topic: BTreeMap<_, BTreeSet<Cursor>> = BTreeMap::new();
         for row in rows {
-            let (up_to, is_stopped) = by_topic.entry((&row.channel, &row.topic)).or_default();
-            if *is_stopped {
-                continue;
-            }
             let age = self.0.catalog.bounds(&row.channel, &row.topic).age;
             if ended(row).is_some_and(|ended| ended + age <= now) {
-                *up_to = Some(up_to.map_or(row.cursor, |cursor| cursor.max(row.cursor)));
-            } else {
-                *is_stopped = true;
+                let due = by_topic.entry((&row.channel, &row.topic)).or_default();
+                due.insert(row.cursor);
             }
         }
-        let trims = by_topic
-            .into_iter()
-            .filter_map(|((channel, topic), (up_to, _))| {
-                up_to.map(|up_to| Write::Trim(channel.clone(), topic.clone(), up_to))
-            });
-        trims.collect()
+        let mut trims = Vec::new();
+        for ((channel, topic), due) in by_topic {
+            let oldest = MessageQuery {
+                channel: channel.clone(),
+                after: Cursor::START,
+                up_to: due.last().copied().unwrap_or_default(),
+                topics: Some(Arc::new([topic.clone()])),
+                limit: limits::PAGE_ROWS,
+            };
+            let page = self.0.store.messages(oldest).await?;
+            let oldest = page.messages.iter().map(|message| message.cursor);
+            if let Some(up_to) = oldest.take_while(|cursor| due.contains(cursor)).last() {
+                trims.push(Write::Trim(channel.clone(), topic.clone(), up_to));
+            }
+        }
+        Ok(trims)
     }
 
     async fn folded(&self, rows: &[KeptRow], now: Timestamp) -> Result<Vec<Write>, StoreError> {
@@ -200,25 +206,6 @@ impl Hub {
             }
         }
     }
-
-    /// A channel that is in memory may be written at any moment; it is left for another time.
-    async fn drop_empty(&self, place: &mut Place) -> Result<(), RetentionError> {
-        let names = self
-            .0
-            .store
-            .empty_channels(place.channel.take(), limits::PAGE_ROWS)
-            .await?;
-        if names.len() == limits::PAGE_ROWS {
-            place.channel = names.last().cloned();
-        }
-        for name in names {
-            if self.find(&name).is_none() {
-                let drop = Write::DropChannel(name);
-                self.0.store.commit(Batch::of(vec![drop])).await?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// When a message began to grow old; nothing while its run goes on.
@@ -236,3 +223,6 @@ fn before(cursor: Cursor) -> Cursor {
         ..cursor
     }
 }
+
+#[cfg(test)]
+mod tests;
