@@ -5,11 +5,19 @@ mod world;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use proptest::prelude::*;
+use stepcast_protocol::limits;
 
 use self::world::{World, key};
-use super::*;
-use crate::store::Verb;
+use super::{steps::pause_of, *};
+use crate::{
+    runs::{
+        command::{Failure, StepKey},
+        retry::Retry,
+    },
+    store::{EventWait, StepRow, StepState, Verb},
+};
 
 /// Something that happens, applied if it can.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use stepcast_protocol::{Event, EventId, EventName, FunctionId};
+use stepcast_protocol::{Event, EventId, EventName, FunctionId, RunId};
 
 use super::*;
 use crate::store::{RunRow, StoredRun};
