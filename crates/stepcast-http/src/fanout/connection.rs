@@ -10,6 +10,7 @@ use super::{
     address::Permit,
     dialect::Dialect,
     feed::Topics,
+    frame,
     subscription::{Place, Subscription},
 };
 
@@ -51,6 +52,29 @@ impl Connection {
             Ok(0) if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             result => result,
+        }
+    }
+
+    /// Sends what comes before any new frame; says whether all of it is out.
+    pub(super) fn flush(&self, state: &mut State) -> io::Result<bool> {
+        loop {
+            if state.rest.is_empty() {
+                if !state.answers.is_empty() {
+                    state.rest = std::mem::take(&mut state.answers).into();
+                    self.progress.notify_one();
+                } else if let Some(pong) = state.pong.take() {
+                    state.rest = frame::pong(&pong).into();
+                } else {
+                    return Ok(true);
+                }
+            }
+            let taken = self.try_write(&state.rest)?;
+            let left = state.rest.split_off(taken);
+            state.rest = left;
+            if !state.rest.is_empty() {
+                return Ok(false);
+            }
+            state.rest = Bytes::new();
         }
     }
 

@@ -14,20 +14,13 @@ use super::{
 
 impl Shard {
     /// Greets a connection and reads it until its end.
-    pub(super) async fn read(
-        self: Rc<Self>,
-        connection: Rc<Connection>,
-        hello: Vec<u8>,
-        read_ahead: Bytes,
-    ) {
+    pub(super) async fn read(self: Rc<Self>, connection: Rc<Connection>, read_ahead: Bytes) {
         // A fresh socket is not known to be writable until the reactor has looked at it.
-        if connection.stream.writable().await.is_err() {
+        let is_there = connection.stream.writable().await.is_ok();
+        let greeted = connection.flush(&mut connection.state.borrow_mut());
+        if !is_there || greeted.is_err() {
             return self.remove(&connection);
         }
-        if !hello.is_empty() {
-            self.send_control(&connection, &hello);
-        }
-        drop(hello);
         self.ping(&connection);
         self.catch_up(&connection);
         let mut frames = FrameReader::default();

@@ -107,7 +107,7 @@ impl Shard {
             return Ok(Step::Done);
         }
         let before = state.rest.len();
-        if !flush(connection, &mut state)? {
+        if !connection.flush(&mut state)? {
             let took = state.rest.len() < before;
             return Ok(Step::Full { took });
         }
@@ -319,29 +319,6 @@ fn encode<'a>(
 ) -> Batch {
     let wanted = messages.filter(|posted| subscription.wants(posted.message()));
     Batch::encode(subscription.feed.channel.name(), wanted, from, to)
-}
-
-/// Sends what comes before any new frame; says whether all of it is out.
-fn flush(connection: &Connection, state: &mut State) -> io::Result<bool> {
-    loop {
-        if state.rest.is_empty() {
-            if !state.answers.is_empty() {
-                state.rest = std::mem::take(&mut state.answers).into();
-                connection.progress.notify_one();
-            } else if let Some(pong) = state.pong.take() {
-                state.rest = frame::pong(&pong).into();
-            } else {
-                return Ok(true);
-            }
-        }
-        let taken = connection.try_write(&state.rest)?;
-        let left = state.rest.split_off(taken);
-        state.rest = left;
-        if !state.rest.is_empty() {
-            return Ok(false);
-        }
-        state.rest = Bytes::new();
-    }
 }
 
 /// The next subscription that lags, each in its turn.

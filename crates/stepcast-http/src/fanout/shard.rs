@@ -161,12 +161,15 @@ impl Shard {
         self.connections
             .borrow_mut()
             .insert(id, Rc::clone(&connection));
-        let hello = match dialect {
-            Dialect::Plain => Vec::new(),
-            Dialect::Native => self.hello(&entrance, session),
-        };
+        match dialect {
+            Dialect::Plain => {}
+            // In front of whatever is sent, even if that happens before the socket takes anything.
+            Dialect::Native => {
+                connection.state.borrow_mut().rest = self.hello(&entrance, session).into();
+            }
+        }
         self.subscribe(&connection, entrance, session);
-        let reader = Rc::clone(self).read(Rc::clone(&connection), hello, read_ahead);
+        let reader = Rc::clone(self).read(Rc::clone(&connection), read_ahead);
         let reader = tokio::task::spawn_local(reader);
         connection.state.borrow_mut().reader = Some(reader.abort_handle());
     }

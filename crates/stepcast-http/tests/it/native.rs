@@ -454,6 +454,23 @@ async fn a_connection_reads_only_so_many_channels() {
 }
 
 #[tokio::test]
+async fn the_first_frame_is_hello_even_when_a_ping_is_due_before_the_socket_takes_anything() {
+    // A tick each millisecond: it meets connections between their arrival and the first look at their sockets.
+    let options = GatewayOptions::default().with_keepalive(Duration::from_millis(15));
+    let server = TestServer::with(options, Keys::Dev).await;
+    server.declare("c", vec![("t", Keep::Latest)]);
+    server.publish("c", "t", "1").await;
+    let token = server.token("c", &["t"]).await;
+    for _ in 0..40 {
+        let arrivals = (0..16).map(|_| server.native(&token, "&from=start"));
+        for mut socket in futures_util::future::join_all(arrivals).await {
+            assert_eq!(socket.next().await["kind"], "hello");
+            assert_eq!(socket.next().await["kind"], "snapshot");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_session_ends_the_connection_unless_it_is_refreshed() {
     let server = TestServer::with(
         GatewayOptions::default().with_keepalive(Duration::from_millis(750)),
