@@ -83,7 +83,7 @@ impl Entrance {
         let channel = hub.channel(&grant.channel).await?;
         let minted = grant.cursor.min(channel.visible());
         let filter = TopicFilter::Only(Arc::clone(&topics));
-        let position = from.map_or(Position::After(minted), Position::from);
+        let position = from.unwrap_or(Position::After(minted));
         let (cursor, entry) = match position {
             Position::Start => (Cursor::START, None),
             Position::After(cursor) => {

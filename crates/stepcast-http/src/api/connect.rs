@@ -9,7 +9,6 @@ use axum::{
 };
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
-use stepcast_protocol::frame;
 use tokio::net::TcpStream;
 
 use super::{handshake::Handshake, problem::Problem, query::Query, reader};
@@ -46,9 +45,8 @@ pub(super) async fn connect(
     Ok(handshake.accepted())
 }
 
-/// Who does not ask for the native protocol is npm `inngest`.
 fn dialect(query: &Query) -> Dialect {
-    if query.get("v") == Some(&frame::VERSION.to_string()) {
+    if query.is_native() {
         Dialect::Native
     } else {
         Dialect::Plain

@@ -30,7 +30,9 @@ pub(super) async fn send(
     let events = read(&body::read(body, REQUEST_BYTES).await?)?;
     let accepted = gateway.engine().send(events, seed).await?;
     let ids: Vec<_> = accepted.iter().map(|accepted| accepted.event).collect();
-    Ok(Json(json!({ "ids": ids, "status": 200 })).into_response())
+    // Those that each of them has started, beside what npm `inngest` reads.
+    let runs: Vec<_> = accepted.iter().map(|accepted| &accepted.runs).collect();
+    Ok(Json(json!({ "ids": ids, "runs": runs, "status": 200 })).into_response())
 }
 
 fn seed(parts: &Parts) -> Result<Option<IdSeed>, Problem> {

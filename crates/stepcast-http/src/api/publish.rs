@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use axum::{
+    Json,
     body::{Body, Bytes},
     extract::{Request, State},
     http::{StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
 };
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use stepcast_engine::{EngineError, Publication};
-use stepcast_protocol::{ChannelName, ErrorCode, RunId, TopicName, limits};
+use stepcast_protocol::{ChannelName, Cursor, ErrorCode, RunId, TopicName, limits};
 use tokio::time::Instant;
 
 use super::{
@@ -29,18 +31,22 @@ const KEY: &str = "idempotency-key";
 pub(super) async fn publish(
     State(gateway): State<Gateway>,
     request: Request,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let query = Query::of(&parts.uri)?;
     admit(&gateway, &parts, &query)?;
     let target = Target::of(&parts, &query)?;
     if is_text_stream(&parts) {
         stream(&gateway, &target, body).await?;
-    } else {
-        let body = body::read(body, limits::MESSAGE_BYTES).await?;
-        target.publish(&gateway, payload(&body)).await?;
+        return Ok(StatusCode::OK.into_response());
     }
-    Ok(StatusCode::OK)
+    let body = body::read(body, limits::MESSAGE_BYTES).await?;
+    let ids = target.publish(&gateway, payload(&body)).await?;
+    // npm `inngest` expects nothing.
+    if query.is_native() {
+        return Ok(Json(json!({ "ids": ids })).into_response());
+    }
+    Ok(StatusCode::OK.into_response())
 }
 
 /// A publish token, or whatever the operator routes admit.
@@ -66,6 +72,7 @@ struct Target {
     channel: ChannelName,
     topics: Vec<TopicName>,
     run: Option<RunId>,
+    durable: bool,
     key: Option<String>,
 }
 
@@ -84,39 +91,71 @@ impl Target {
         }
         // The state or form of a run is never a reason to lose a message.
         let run = query.get("run_id").and_then(|run| run.parse().ok());
-        let key = parts.headers.get(KEY).and_then(|key| key.to_str().ok());
         Ok(Self {
             channel,
             topics,
             run,
-            key: key.map(str::to_owned),
+            durable: is_durable(query)?,
+            key: key(parts)?,
         })
     }
 
-    async fn publish(&self, gateway: &Gateway, payload: Bytes) -> Result<(), Problem> {
+    /// Publishes to each topic, and says where the messages are.
+    async fn publish(&self, gateway: &Gateway, payload: Bytes) -> Result<Vec<Cursor>, Problem> {
+        let mut ids = Vec::with_capacity(self.topics.len());
         for topic in &self.topics {
             let publication = Publication {
                 channel: self.channel.clone(),
                 topic: topic.clone(),
                 payload: payload.clone(),
                 run: self.run,
-                durable: false,
+                durable: self.durable,
                 key: self.key.as_ref().map(|key| format!("{topic}:{key}")),
             };
-            publish_patiently(gateway, publication).await?;
+            ids.push(publish_patiently(gateway, publication).await?);
         }
-        Ok(())
+        Ok(ids)
     }
 }
 
-async fn publish_patiently(gateway: &Gateway, publication: Publication) -> Result<(), EngineError> {
+/// Whether the answer is to wait for the commit.
+fn is_durable(query: &Query) -> Result<bool, Problem> {
+    match query.get("durable") {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            let shown: String = other.chars().take(32).collect();
+            let sentence = format!("durable is `{shown}`; it is `true` or `false`");
+            Err(Problem::new(ErrorCode::BadRequest, sentence))
+        }
+    }
+}
+
+/// A key that cannot be read must not be taken for none.
+fn key(parts: &Parts) -> Result<Option<String>, Problem> {
+    let Some(key) = parts.headers.get(KEY) else {
+        return Ok(None);
+    };
+    match std::str::from_utf8(key.as_bytes()) {
+        Ok(key) => Ok(Some(key.to_owned())),
+        Err(_) => {
+            let sentence = "header `idempotency-key` is not UTF-8";
+            Err(Problem::new(ErrorCode::BadRequest, sentence))
+        }
+    }
+}
+
+async fn publish_patiently(
+    gateway: &Gateway,
+    publication: Publication,
+) -> Result<Cursor, EngineError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match gateway.engine().publish(publication.clone()).await {
             Err(error) if error.code() == ErrorCode::Overloaded && Instant::now() < deadline => {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
-            result => return result.map(drop),
+            result => return result,
         }
     }
 }
@@ -149,6 +188,7 @@ async fn stream(gateway: &Gateway, target: &Target, mut body: Body) -> Result<()
         channel: target.channel.clone(),
         topics: target.topics.clone(),
         run: target.run,
+        durable: target.durable,
         key: None,
     };
     let mut pending = Vec::new();

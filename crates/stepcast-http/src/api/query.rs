@@ -4,7 +4,7 @@ use axum::{
     extract::Query as Pairs,
     http::{Uri, request::Parts},
 };
-use stepcast_protocol::ErrorCode;
+use stepcast_protocol::{ErrorCode, frame};
 
 use super::problem::Problem;
 use crate::keys::bearer;
@@ -17,6 +17,11 @@ impl Query {
         Pairs::try_from_uri(uri)
             .map(|Pairs(pairs)| Self(pairs))
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.body_text()))
+    }
+
+    /// Whether the client speaks the native protocol; who does not ask for it is npm `inngest`.
+    pub(super) fn is_native(&self) -> bool {
+        self.get("v") == Some(&frame::VERSION.to_string())
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {

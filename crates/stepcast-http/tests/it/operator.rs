@@ -20,9 +20,14 @@ async fn events_are_accepted_together_and_a_seed_repeats_their_ids() {
     assert_eq!(second.json(), first.json());
     let one = server.post("/e/x", &[], r#"{"name":"a"}"#).await;
     assert_eq!(one.json()["ids"].as_array().unwrap().len(), 1);
+    assert_eq!(one.json()["runs"], json!([[]]));
+    let go = server.post("/e/x", &[], r#"{"name":"go"}"#).await;
+    let run = go.json()["runs"][0][0].clone();
+    let runs = server.get("/v1/runs", &[]).await;
+    assert_eq!(runs.json()["data"][0]["run_id"], run, "{}", go.body);
     assert_eq!(
         server.post("/e/x", &[], "[]").await.json(),
-        json!({ "ids": [], "status": 200 })
+        json!({ "ids": [], "runs": [], "status": 200 })
     );
 }
 

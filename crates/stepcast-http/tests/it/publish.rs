@@ -44,6 +44,22 @@ async fn json_is_kept_and_everything_else_becomes_a_string() {
 }
 
 #[tokio::test]
+async fn a_native_publisher_is_told_where_its_message_is() {
+    let server = TestServer::start().await;
+    let path = format!("{PATH}&topic=u&v=1&durable=true");
+    let key = [("idempotency-key", "schlüssel")];
+    let first = server.post(&path, &key, "1").await;
+    assert_eq!(first.status, 200, "{}", first.body);
+    let last = server.visible("c").await;
+    assert_eq!(first.json()["ids"][1], json!(last.to_string()));
+    // A key stands for one message, also one of letters that are not ASCII.
+    let again = server.post(&path, &key, "1").await;
+    assert_eq!(again.json(), first.json());
+    let wrong = server.post(&format!("{PATH}&durable=1"), &[], "1").await;
+    assert_eq!((wrong.status, &*wrong.code()), (400, "bad_request"));
+}
+
+#[tokio::test]
 async fn each_refusal_has_its_status() {
     let server = TestServer::start().await;
     let schema = json!({ "type": "object", "properties": { "age": { "type": "integer" } } });
