@@ -21,9 +21,9 @@ pub enum Beginning {
     Start,
     /// At what comes next.
     Now,
-    /// With the newest messages, so many.
+    /// With the newest messages, so many, from 1 to [`crate::limits::LAST_MESSAGES`].
     Last(u64),
-    /// After a cursor.
+    /// After a cursor that the reader has been given; [`Cursor::START`] is the beginning.
     After(Cursor),
 }
 

@@ -105,10 +105,12 @@ codes! {
     TooMany = "too_many", 429, later;
     /// A bug of ours, or a disk that fails.
     Internal = "internal", 500, never;
-    /// It may or may not have been committed: the disk failed in the middle.
+    /// It may or may not have been committed: the disk failed in the middle, or the connection to the server broke.
     OutcomeUnknown = "outcome_unknown", 500, later;
     /// The process is shutting down.
     Closing = "closing", 503, later;
+    /// A client cannot reach the server; nothing has happened.
+    Unreachable = "unreachable", 503, later;
     /// Another process owns the file.
     InUse = "in_use", 503, later;
     /// The file is not a Stepcast database.

@@ -41,8 +41,8 @@ impl Error {
     }
 
     #[cfg_attr(
-        not(feature = "embedded"),
-        expect(dead_code, reason = "only the embedded engine records errors")
+        not(any(feature = "client", feature = "embedded")),
+        expect(dead_code, reason = "only engines record errors")
     )]
     pub(crate) fn recorded(error: RunError) -> Self {
         Self(Box::new(Inner {

@@ -31,7 +31,7 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// An event as the engine takes it, checked.
-#[cfg(feature = "embedded")]
+#[cfg(any(feature = "client", feature = "embedded"))]
 pub(crate) fn checked<E: Event>(
     event: &E,
 ) -> Result<stepcast_protocol::event::CheckedEvent, crate::Error> {

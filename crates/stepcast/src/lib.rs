@@ -22,6 +22,8 @@ mod app;
 pub mod channel;
 #[cfg(feature = "embedded")]
 mod channels;
+#[cfg(feature = "client")]
+mod client;
 #[cfg(feature = "embedded")]
 mod context;
 #[cfg(feature = "embedded")]
@@ -34,15 +36,21 @@ mod execution;
 pub mod prelude;
 #[cfg(feature = "embedded")]
 mod step;
+#[cfg(any(feature = "client", feature = "embedded"))]
+mod verbs;
 
+#[cfg(feature = "client")]
+pub use crate::client::Client;
+#[cfg(any(feature = "client", feature = "embedded"))]
+pub use crate::verbs::{
+    Gap, Message, Messages, MintToken, Publish, Rollback, Run, RunUpdate, Send, Sent, Snapshot,
+    Subscription, Update, WatchRun,
+};
 #[cfg(feature = "embedded")]
 pub use crate::{
     app::{App, Function, function},
     context::{Ctx, Publisher},
-    embedded::{
-        Gap, Message, Messages, MintToken, Options, Position, Publish, Rollback, Run, RunUpdate,
-        Send, Sent, Snapshot, Stepcast, Subscription, Update, WatchRun,
-    },
+    embedded::{Options, Stepcast},
     step::{Invoke, Step, WaitForEvent},
 };
 pub use crate::{
@@ -119,6 +127,7 @@ pub use stepcast_macros::Channel;
 /// assert_eq!(Generate::NAME, "app/generate");
 /// ```
 pub use stepcast_macros::Event;
+pub use stepcast_protocol::Beginning as Position;
 pub use stepcast_protocol::{Bounds, GapReason, Progress, RunNews, StepNews};
 pub use stepcast_protocol::{
     Cursor, ErrorCode, EventId, RunError, RunId, RunStatus, RunView, Timestamp,

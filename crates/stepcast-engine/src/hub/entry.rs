@@ -5,8 +5,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use stepcast_protocol::{
-    Beginning, Cursor, Epoch, ErrorCode, Gap, GapReason, Keep, Offset, Snapshot, TopicName, limits,
+    Cursor, Epoch, ErrorCode, Gap, GapReason, Keep, Offset, Snapshot, TopicName, limits,
 };
+
+pub use stepcast_protocol::Beginning as Position;
 
 use super::{Hub, channel::Channel, fold::Fold, log::Posted};
 use crate::store::{MessagePage, MessageQuery, NewestQuery, StoreError};
@@ -34,30 +36,6 @@ impl TopicFilter {
         match self {
             Self::All => None,
             Self::Only(topics) => Some(Arc::clone(topics)),
-        }
-    }
-}
-
-/// Where a reader begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Position {
-    /// At the beginning: snapshots of topics that fold, and every message that is kept of the others.
-    Start,
-    /// At what comes next.
-    Now,
-    /// With the newest messages, so many.
-    Last(u64),
-    /// After a cursor that it has been given; [`Cursor::START`] is the beginning.
-    After(Cursor),
-}
-
-impl From<Beginning> for Position {
-    fn from(beginning: Beginning) -> Self {
-        match beginning {
-            Beginning::Start => Self::Start,
-            Beginning::Now => Self::Now,
-            Beginning::Last(count) => Self::Last(count),
-            Beginning::After(cursor) => Self::After(cursor),
         }
     }
 }

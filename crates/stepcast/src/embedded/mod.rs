@@ -1,37 +1,25 @@
 //! Engine, storage and gateway in this process, on one SQLite file.
 
+mod backend;
 mod options;
-mod publish;
-mod run;
-mod send;
-mod subscribe;
-mod token;
-mod watch;
 mod worker;
 
 use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use stepcast_engine::{Engine, store::sqlite::SqliteStore};
 use stepcast_http::{Gateway, GatewayError, Keys, Stats as ConnectionStats};
-use stepcast_protocol::{ErrorCode, RunId};
+use stepcast_protocol::{Beginning, ChannelName, ErrorCode, RunId};
 use tokio::runtime::Handle;
 
-use self::worker::LocalWorker;
-pub use self::{
-    options::Options,
-    publish::Publish,
-    run::Run,
-    send::{Send, Sent},
-    subscribe::{Gap, Message, Messages, Position, Rollback, Snapshot, Subscription, Update},
-    token::MintToken,
-    watch::{RunUpdate, WatchRun},
-};
+pub use self::options::Options;
+use self::{backend::Local, worker::LocalWorker};
 use crate::{
     app::App,
     channel::{Channel, ChannelAt},
     channels::Channels,
     error::Error,
     event::Event,
+    verbs::{Backend, MintToken, Publication, Publish, Run, Send, Subscription},
 };
 
 /// How long [`Stepcast::shutdown`] waits for steps that execute.
@@ -70,6 +58,8 @@ pub struct Stepcast {
     engine: Engine,
     gateway: Gateway,
     channels: Channels,
+    /// Engine and gateway, as the verbs see them.
+    backend: Arc<dyn Backend>,
 }
 
 impl Stepcast {
@@ -132,10 +122,12 @@ impl Stepcast {
         let gateway = Gateway::new(engine.clone(), gateway)
             .await
             .map_err(gateway_error)?;
+        let backend = Arc::new(Local::new(engine.clone(), gateway.clone()));
         Ok(Self {
             engine,
             gateway,
             channels,
+            backend,
         })
     }
 
@@ -143,42 +135,51 @@ impl Stepcast {
     ///
     /// Await it as it is, or with `.idempotency_key(..)` first.
     pub fn send(&self, event: impl Event) -> Send {
-        Send::new(self.engine.clone(), crate::event::checked(&event))
+        Send::new(self.backend(), crate::event::checked(&event))
     }
 
     /// Publishes a message from outside a function. Await it as it is, or choose `.durable()` or `.idempotency_key(..)` first.
     pub fn publish<C: Channel>(&self, channel: &ChannelAt<C>, message: C) -> Publish {
-        Publish::new(self.engine.clone(), &self.channels, channel, &message)
+        let publication = channel.name().and_then(|name| {
+            let encoded = self.channels.encode(name, &message)?;
+            Ok(Publication {
+                channel: name.clone(),
+                topic: encoded.topic,
+                payload: encoded.payload,
+                durable: false,
+                key: None,
+            })
+        });
+        Publish::new(self.backend(), publication)
     }
 
     /// Reads a channel from its start, first what is kept, then what comes. A `Stream` of [`Update`]s; narrow it with
     /// [`from`](Subscription::from), [`topics`](Subscription::topics), [`until_run_ends`](Subscription::until_run_ends) and
     /// [`messages`](Subscription::messages).
     pub fn subscribe<C: Channel>(&self, channel: &ChannelAt<C>) -> Subscription<C> {
-        Subscription::new(self.engine.clone(), &self.channels, channel)
+        let backend = self.backend();
+        let from = Some(Beginning::Start);
+        Subscription::new(self.declared(channel), from, move |reading| {
+            backend.open(reading)
+        })
     }
 
     /// Mints a token with which a browser may read all topics of a channel, from now on. Await it as it is, or narrow it first:
     /// `.topics(["status"])`, `.lifetime(..)`, `.without_history()`.
     pub fn token<C: Channel>(&self, channel: &ChannelAt<C>) -> MintToken {
-        MintToken::new(
-            self.engine.clone(),
-            self.gateway.clone(),
-            &self.channels,
-            channel,
-        )
+        MintToken::new::<C>(self.backend(), self.declared(channel))
     }
 
     /// Mints a token for a browser that shows where a run and its steps are: topics `$run` and `$step` of the channel that is named by
     /// the run's id. Settings and errors are those of [`Self::token`].
     pub fn run_token(&self, run: RunId) -> MintToken {
-        MintToken::for_run(self.engine.clone(), self.gateway.clone(), run)
+        MintToken::for_run(self.backend(), run)
     }
 
     /// A run by its id; whether there is one shows when it is asked something.
     #[must_use]
     pub fn run(&self, id: RunId) -> Run {
-        Run::new(self.engine.clone(), id)
+        Run::new(self.backend(), id)
     }
 
     /// The routes that a token guards, and `/health`: safe to serve to the world.
@@ -229,6 +230,18 @@ impl Stepcast {
             .close(tokio::time::sleep(PATIENCE))
             .await
             .map_err(Error::engine)
+    }
+}
+
+impl Stepcast {
+    fn backend(&self) -> Arc<dyn Backend> {
+        Arc::clone(&self.backend)
+    }
+
+    /// The channel's name, once the engine knows its type.
+    fn declared<C: Channel>(&self, channel: &ChannelAt<C>) -> Result<ChannelName, Error> {
+        self.channels.declare::<C>()?;
+        channel.name().cloned()
     }
 }
 

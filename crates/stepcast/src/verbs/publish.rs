@@ -1,48 +1,24 @@
 //! Publishing from outside a function.
 
-use std::{
-    future::{Future, IntoFuture},
-    pin::Pin,
-};
+use std::{future::IntoFuture, sync::Arc};
 
-use stepcast_engine::{Engine, Publication};
 use stepcast_protocol::{Cursor, ErrorCode, limits};
 
-use crate::{
-    channel::{Channel, ChannelAt},
-    channels::Channels,
-    error::Error,
-};
+use super::{Answer, Backend, Publication};
+use crate::error::Error;
 
 /// A message about to be published. Await it; it gives the message's place in the channel.
 #[derive(Debug)]
 #[must_use = "nothing is published until this is awaited"]
 pub struct Publish {
-    engine: Engine,
+    backend: Arc<dyn Backend>,
     publication: Result<Publication, Error>,
 }
 
 impl Publish {
-    pub(super) fn new<C: Channel>(
-        engine: Engine,
-        channels: &Channels,
-        channel: &ChannelAt<C>,
-        message: &C,
-    ) -> Self {
-        let publication = channel.name().and_then(|name| {
-            let encoded = channels.encode(name, message)?;
-            let (topic, payload) = (encoded.topic, encoded.payload);
-            Ok(Publication {
-                channel: name.clone(),
-                topic,
-                payload,
-                run: None,
-                durable: false,
-                key: None,
-            })
-        });
+    pub(crate) fn new(backend: Arc<dyn Backend>, publication: Result<Publication, Error>) -> Self {
         Self {
-            engine,
+            backend,
             publication,
         }
     }
@@ -76,20 +52,16 @@ impl Publish {
         });
         self
     }
-
-    async fn publish(self) -> Result<Cursor, Error> {
-        self.engine
-            .publish(self.publication?)
-            .await
-            .map_err(Error::engine)
-    }
 }
 
 impl IntoFuture for Publish {
     type Output = Result<Cursor, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = Answer<Cursor>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.publish())
+        match self.publication {
+            Ok(publication) => self.backend.publish(publication),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 }

@@ -1,22 +1,23 @@
 //! One run, seen from outside.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
-use stepcast_engine::{Engine, EngineError};
 use stepcast_protocol::{ErrorCode, RunId, RunStatus, RunView};
 
-use super::watch::WatchRun;
+use super::{Backend, WatchRun};
 use crate::error::Error;
 
 /// A run. A cheap handle.
 #[derive(Debug, Clone)]
 pub struct Run {
-    engine: Engine,
+    backend: Arc<dyn Backend>,
     id: RunId,
 }
 
 impl Run {
-    pub(super) fn new(engine: Engine, id: RunId) -> Self {
-        Self { engine, id }
+    pub(crate) fn new(backend: Arc<dyn Backend>, id: RunId) -> Self {
+        Self { backend, id }
     }
 
     /// Its id.
@@ -30,8 +31,7 @@ impl Run {
     /// # Errors
     /// `unknown_run`.
     pub async fn view(&self) -> Result<RunView, Error> {
-        let view = self.engine.run(self.id).await.map_err(Error::engine)?;
-        view.ok_or_else(|| Error::engine(EngineError::UnknownRun(self.id)))
+        self.backend.run(self.id).await
     }
 
     /// Where it is in its life.
@@ -58,7 +58,7 @@ impl Run {
     /// ```
     #[must_use]
     pub fn watch(&self) -> WatchRun {
-        WatchRun::new(self.engine.clone(), self.id)
+        WatchRun::new(Arc::clone(&self.backend), self.id)
     }
 
     /// Waits until it has ended, however it ends.
@@ -66,7 +66,7 @@ impl Run {
     /// # Errors
     /// `unknown_run`, and `closing` when the engine is shut down first.
     pub async fn end(&self) -> Result<RunView, Error> {
-        self.engine.end_of(self.id).await.map_err(Error::engine)
+        self.backend.end_of(self.id).await
     }
 
     /// Waits for its result.
@@ -94,6 +94,6 @@ impl Run {
     /// # Errors
     /// `unknown_run`, and `run_ended` when it had ended before.
     pub async fn cancel(&self) -> Result<(), Error> {
-        self.engine.cancel(self.id).await.map_err(Error::engine)
+        self.backend.cancel(self.id).await
     }
 }

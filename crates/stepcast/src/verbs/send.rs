@@ -2,26 +2,25 @@
 
 use std::{
     future::{Future, IntoFuture},
-    pin::Pin,
+    sync::Arc,
 };
 
-use stepcast_engine::Engine;
 use stepcast_protocol::{ErrorCode, EventId, RunId, event::CheckedEvent, limits};
 
-use super::Run;
+use super::{Accepted, Answer, Backend, Run};
 use crate::error::Error;
 
 /// An event about to be sent. Await it.
 #[derive(Debug)]
 #[must_use = "nothing is sent until this is awaited"]
 pub struct Send {
-    engine: Engine,
+    backend: Arc<dyn Backend>,
     event: Result<CheckedEvent, Error>,
 }
 
 impl Send {
-    pub(super) fn new(engine: Engine, event: Result<CheckedEvent, Error>) -> Self {
-        Self { engine, event }
+    pub(crate) fn new(backend: Arc<dyn Backend>, event: Result<CheckedEvent, Error>) -> Self {
+        Self { backend, event }
     }
 
     /// A key of the sender's own, 1 to 256 bytes: the same event with the same key within 24 h starts nothing and gives the runs of
@@ -46,26 +45,19 @@ impl Send {
     }
 
     async fn send(self) -> Result<Sent, Error> {
-        let accepted = self
-            .engine
-            .send(vec![self.event?], None)
-            .await
-            .map_err(Error::engine)?;
-        let accepted = accepted
-            .into_iter()
-            .next()
-            .expect("one event was sent, so one is accepted");
+        let Self { backend, event } = self;
+        let Accepted { event, runs } = backend.send(event?).await?;
         Ok(Sent {
-            engine: self.engine,
-            event: accepted.event,
-            runs: accepted.runs,
+            backend,
+            event,
+            runs,
         })
     }
 }
 
 impl IntoFuture for Send {
     type Output = Result<Sent, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + std::marker::Send>>;
+    type IntoFuture = Answer<Sent>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())
@@ -75,7 +67,7 @@ impl IntoFuture for Send {
 /// An event that was accepted.
 #[derive(Debug)]
 pub struct Sent {
-    engine: Engine,
+    backend: Arc<dyn Backend>,
     event: EventId,
     runs: Vec<RunId>,
 }
@@ -92,7 +84,7 @@ impl Sent {
     pub fn runs(&self) -> Vec<Run> {
         self.runs
             .iter()
-            .map(|run| Run::new(self.engine.clone(), *run))
+            .map(|run| Run::new(Arc::clone(&self.backend), *run))
             .collect()
     }
 
@@ -102,7 +94,7 @@ impl Sent {
     /// `unknown_function` when it started none, `bad_request` when it started several; [`Self::runs`] gives them all.
     pub fn run(&self) -> impl Future<Output = Result<Run, Error>> + use<> {
         let run = match self.runs.as_slice() {
-            [run] => Ok(Run::new(self.engine.clone(), *run)),
+            [run] => Ok(Run::new(Arc::clone(&self.backend), *run)),
             [] => {
                 let text = format!(
                     "event {} started no run; add a function that its name triggers to the app",

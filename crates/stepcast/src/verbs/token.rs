@@ -1,148 +1,111 @@
-//! Tokens for browsers.
+//! Tokens for those who read a channel.
 
-use std::{
-    future::{Future, IntoFuture},
-    pin::Pin,
-    time::Duration,
+use std::{future::IntoFuture, sync::Arc, time::Duration};
+
+use stepcast_protocol::{ChannelName, ErrorCode, RunId, TopicName, limits};
+
+use super::{
+    Answer, Backend, Grant,
+    topics::{all, chosen},
+    watch::channel_of,
 };
-
-use stepcast_engine::Engine;
-use stepcast_http::{Gateway, History};
-use stepcast_protocol::{ChannelName, ChannelSpec, ErrorCode, RunId, TopicName, limits};
-
-use super::watch::channel_of;
-use crate::{
-    channel::{Channel, ChannelAt},
-    channels::Channels,
-    error::Error,
-};
+use crate::{channel::Channel, error::Error};
 
 /// A token about to be minted. Await it.
 #[derive(Debug)]
 #[must_use = "no token is minted until this is awaited"]
 pub struct MintToken {
-    engine: Engine,
-    gateway: Gateway,
-    channel: Result<ChannelName, Error>,
-    topics: Vec<TopicName>,
-    history: History,
-    lifetime: Duration,
+    backend: Arc<dyn Backend>,
+    grant: Result<Grant, Error>,
 }
 
 impl MintToken {
-    pub(super) fn new<C: Channel>(
-        engine: Engine,
-        gateway: Gateway,
-        channels: &Channels,
-        channel: &ChannelAt<C>,
+    /// For all topics of a channel.
+    pub(crate) fn new<C: Channel>(
+        backend: Arc<dyn Backend>,
+        channel: Result<ChannelName, Error>,
     ) -> Self {
-        let declared = channels.declare::<C>();
-        let channel = declared.and_then(|_| channel.name().cloned());
-        let topics = all(C::spec());
-        Self {
-            engine,
-            gateway,
-            channel,
-            topics,
-            history: History::Allowed,
-            lifetime: limits::TOKEN_LIFETIME,
-        }
+        let grant = channel.map(|channel| grant(channel, all(C::spec())));
+        Self { backend, grant }
     }
 
-    pub(super) fn for_run(engine: Engine, gateway: Gateway, run: RunId) -> Self {
+    /// For where a run is.
+    pub(crate) fn for_run(backend: Arc<dyn Backend>, run: RunId) -> Self {
         let (channel, topics) = channel_of(run);
-        Self {
-            engine,
-            gateway,
-            channel: Ok(channel),
-            topics,
-            history: History::Allowed,
-            lifetime: limits::TOKEN_LIFETIME,
-        }
+        let grant = Ok(grant(channel, topics));
+        Self { backend, grant }
     }
 
     /// Only these topics.
     pub fn topics<T: AsRef<str>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
-        match chosen(&self.topics, topics) {
-            Ok(topics) => self.topics = topics,
-            Err(error) => self.channel = self.channel.and(Err(error)),
-        }
+        self.grant = self.grant.and_then(|grant| {
+            let topics = chosen(&grant.topics, topics)?;
+            Ok(Grant { topics, ..grant })
+        });
         self
     }
 
     /// How long a connection may be opened with it (60 s). An `EventSource` opens anew by itself, with the same token: give it the
     /// length of the visit. At most 24 h.
     pub fn lifetime(self, lifetime: Duration) -> Self {
-        Self { lifetime, ..self }
+        self.bounded(lifetime, limits::TOKEN_LIFETIME_MAX, |grant| Grant {
+            lifetime,
+            ..grant
+        })
+    }
+
+    /// How long a connection may go on before it has to show another token (1 h), in whole seconds. At most 24 h.
+    pub fn session(self, session: Duration) -> Self {
+        self.bounded(session, limits::SESSION_MAX, |grant| Grant {
+            session: Some(session),
+            ..grant
+        })
     }
 
     /// Allows no message from before this moment.
-    pub fn without_history(self) -> Self {
-        Self {
-            history: History::Refused,
-            ..self
-        }
+    pub fn without_history(mut self) -> Self {
+        self.grant = self.grant.map(|grant| Grant {
+            history: false,
+            ..grant
+        });
+        self
     }
 
-    async fn mint(self) -> Result<String, Error> {
-        if self.lifetime > limits::TOKEN_LIFETIME_MAX {
-            let text = format!(
-                "a token may live {:?} at most, not {:?}",
-                limits::TOKEN_LIFETIME_MAX,
-                self.lifetime
-            );
-            return Err(Error::coded(ErrorCode::BadRequest, text));
-        }
-        let name = self.channel?;
-        let channel = self
-            .engine
-            .hub()
-            .channel(&name)
-            .await
-            .map_err(|error| Error::coded(error.code(), error))?;
-        let cursor = channel.visible();
-        let tokens = self.gateway.tokens();
-        Ok(tokens.mint_read(name, self.topics, cursor, self.history, self.lifetime))
+    fn bounded(
+        mut self,
+        asked: Duration,
+        most: Duration,
+        with: impl FnOnce(Grant) -> Grant,
+    ) -> Self {
+        self.grant = self.grant.and_then(|grant| {
+            if asked > most {
+                let text = format!("a token may live {most:?} at most, not {asked:?}");
+                return Err(Error::coded(ErrorCode::BadRequest, text));
+            }
+            Ok(with(grant))
+        });
+        self
     }
 }
 
-/// The named topics of those declared.
-pub(super) fn chosen<T: AsRef<str>>(
-    declared: &[TopicName],
-    topics: impl IntoIterator<Item = T>,
-) -> Result<Vec<TopicName>, Error> {
-    let find = |topic: T| {
-        let topic = topic.as_ref();
-        declared
-            .iter()
-            .find(|name| name.as_str() == topic)
-            .cloned()
-            .ok_or_else(|| {
-                let text = format!(
-                    "the channel declares no topic `{topic}`; it has {}",
-                    list(declared)
-                );
-                Error::coded(ErrorCode::BadTopic, text)
-            })
-    };
-    topics.into_iter().map(find).collect()
-}
-
-fn list(topics: &[TopicName]) -> String {
-    let names: Vec<_> = topics.iter().map(|topic| format!("`{topic}`")).collect();
-    names.join(", ")
-}
-
-/// All topics of a channel type.
-pub(super) fn all(spec: &ChannelSpec) -> Vec<TopicName> {
-    spec.topics.iter().map(|topic| topic.name.clone()).collect()
+fn grant(channel: ChannelName, topics: Vec<TopicName>) -> Grant {
+    Grant {
+        channel,
+        topics,
+        history: true,
+        lifetime: limits::TOKEN_LIFETIME,
+        session: None,
+    }
 }
 
 impl IntoFuture for MintToken {
     type Output = Result<String, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = Answer<String>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.mint())
+        match self.grant {
+            Ok(grant) => self.backend.mint(grant),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 }

@@ -3,22 +3,20 @@
 use std::{
     collections::VecDeque,
     fmt,
-    future::{Future, poll_fn},
+    future::poll_fn,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
-use stepcast_engine::{
-    Engine,
-    hub::{self, Item, Position, TopicFilter},
-};
 use stepcast_protocol::{
-    ChannelName, ErrorCode, Message, RunId, RunNews, StepNews, TopicName,
+    Beginning, ChannelName, ErrorCode, Message, RunId, RunNews, StepNews, TopicName,
     run::{RUN_TOPIC, STEP_TOPIC},
 };
 
+use super::{Answer, Backend, Item, Reader, Reading};
 use crate::error::Error;
 
 /// What somebody who watches a run is told.
@@ -39,33 +37,23 @@ pub struct WatchRun {
     state: State,
 }
 
-type Opening = Pin<Box<dyn Future<Output = Result<hub::Subscription, Error>> + Send>>;
-
 enum State {
-    Opening(Opening),
-    Open(Box<hub::Subscription>),
+    Opening(Answer<Box<dyn Reader>>),
+    Open(Box<dyn Reader>),
     Done,
 }
 
 impl WatchRun {
-    pub(super) fn new(engine: Engine, run: RunId) -> Self {
+    pub(crate) fn new(backend: Arc<dyn Backend>, run: RunId) -> Self {
         let opening = async move {
-            if engine.run(run).await.map_err(Error::engine)?.is_none() {
-                return Err(Error::coded(
-                    ErrorCode::UnknownRun,
-                    format!("run {run} does not exist"),
-                ));
-            }
-            let (name, topics) = channel_of(run);
-            let hub = engine.hub();
-            let opened = async {
-                let channel = hub.channel(&name).await?;
-                let topics = TopicFilter::Only(topics.into());
-                hub.subscribe(&channel, topics, Position::Start).await
+            backend.run(run).await?;
+            let (channel, topics) = channel_of(run);
+            let reading = Reading {
+                channel,
+                topics,
+                from: Some(Beginning::Start),
             };
-            opened
-                .await
-                .map_err(|error: hub::ReadError| Error::coded(error.code(), error))
+            backend.open(reading).await
         };
         Self {
             ready: VecDeque::new(),
@@ -85,7 +73,7 @@ impl WatchRun {
 
     fn take_over(&mut self, item: Item) -> Result<(), Error> {
         match item {
-            Item::Posted(posted) => self.ready.push_back(decode(posted.message())?),
+            Item::Posted { message, .. } => self.ready.push_back(decode(&message)?),
             Item::Snapshot(snapshot) => {
                 for piece in &snapshot.pieces {
                     self.ready.push_back(decode(piece)?);
@@ -141,10 +129,10 @@ impl Stream for WatchRun {
                     let Poll::Ready(opened) = opening.as_mut().poll(context) else {
                         return Poll::Pending;
                     };
-                    opened.map(|reader| this.state = State::Open(Box::new(reader)))
+                    opened.map(|reader| this.state = State::Open(reader))
                 }
                 State::Open(reader) => {
-                    let Poll::Ready(item) = Pin::new(&mut **reader).poll_next(context) else {
+                    let Poll::Ready(item) = Pin::new(reader).poll_next(context) else {
                         return Poll::Pending;
                     };
                     match item {
@@ -153,7 +141,7 @@ impl Stream for WatchRun {
                             Ok(())
                         }
                         Some(Ok(item)) => this.take_over(item),
-                        Some(Err(error)) => Err(Error::coded(error.code(), error)),
+                        Some(Err(error)) => Err(error),
                     }
                 }
             };

@@ -1,71 +1,59 @@
-//! Reading a channel in this process.
+//! Reading a channel.
 
 mod messages;
 mod update;
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
+    future::poll_fn,
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use futures_core::Stream;
-use stepcast_engine::{
-    Engine,
-    hub::{self, TopicFilter},
-};
-use stepcast_protocol::{ChannelName, RunView};
+use stepcast_protocol::{Beginning, ChannelName, RunView};
 
-pub use stepcast_engine::hub::Position;
-
+pub(crate) use self::update::Item;
 pub use self::{
     messages::Messages,
     update::{Gap, Message, Rollback, Snapshot, Update},
 };
 use super::{
-    Run,
-    token::{all, chosen},
+    Answer, Reader, Reading, Run,
+    topics::{all, chosen},
 };
-use crate::{
-    channel::{Channel, ChannelAt},
-    channels::Channels,
-    error::Error,
-};
+use crate::{channel::Channel, error::Error};
 
 /// A reader of one channel: a `Stream` of `Result<Update<C>, Error>`.
 ///
 /// Without [`until_run_ends`](Self::until_run_ends) it never ends by itself. A payload that does not decode is one `Err`; the stream goes on.
 pub struct Subscription<C> {
-    engine: Engine,
-    /// Taken when it is opened.
-    channel: Option<Result<ChannelName, Error>>,
-    topics: TopicFilter,
-    position: Position,
+    /// Both are taken when it is opened.
+    reading: Option<Result<Reading, Error>>,
+    opener: Option<Opener>,
     until: Option<Run>,
     state: State,
     payload: PhantomData<fn() -> C>,
 }
 
-type Opening = Pin<Box<dyn Future<Output = Result<hub::Subscription, Error>> + Send>>;
-type Ending = Pin<Box<dyn Future<Output = Result<RunView, Error>> + Send>>;
+type Opener = Box<dyn FnOnce(Reading) -> Answer<Box<dyn Reader>> + Send>;
 
 enum State {
     New,
-    Opening(Opening),
+    Opening(Answer<Box<dyn Reader>>),
     Open {
-        reader: Box<hub::Subscription>,
-        ending: Option<Ending>,
+        reader: Box<dyn Reader>,
+        ending: Option<Answer<RunView>>,
         ended: Option<Box<RunView>>,
     },
     Done,
 }
 
 impl State {
-    fn open(reader: hub::Subscription) -> Self {
+    fn open(reader: Box<dyn Reader>) -> Self {
         Self::Open {
-            reader: Box::new(reader),
+            reader,
             ending: None,
             ended: None,
         }
@@ -73,34 +61,48 @@ impl State {
 }
 
 impl<C: Channel> Subscription<C> {
-    pub(super) fn new(engine: Engine, channels: &Channels, channel: &ChannelAt<C>) -> Self {
-        let channel = channels
-            .declare::<C>()
-            .and_then(|_| channel.name().cloned());
+    /// Reads all topics, from where the opener is told to begin.
+    pub(crate) fn new(
+        channel: Result<ChannelName, Error>,
+        from: Option<Beginning>,
+        opener: impl FnOnce(Reading) -> Answer<Box<dyn Reader>> + Send + 'static,
+    ) -> Self {
+        let reading = channel.map(|channel| Reading {
+            channel,
+            topics: all(C::spec()),
+            from,
+        });
         Self {
-            engine,
-            channel: Some(channel),
-            topics: TopicFilter::Only(all(C::spec()).into()),
-            position: Position::Start,
+            reading: Some(reading),
+            opener: Some(Box::new(opener)),
             until: None,
             state: State::New,
             payload: PhantomData,
         }
     }
 
-    /// Begins somewhere else than at the start.
+    /// Begins somewhere else than by default.
     #[must_use]
-    pub fn from(self, position: Position) -> Self {
-        Self { position, ..self }
+    pub fn from(self, position: Beginning) -> Self {
+        self.with(|reading| {
+            Ok(Reading {
+                from: Some(position),
+                ..reading
+            })
+        })
     }
 
     /// Reads only these topics.
     #[must_use]
-    pub fn topics<T: AsRef<str>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
-        match chosen(&all(C::spec()), topics) {
-            Ok(topics) => self.topics = TopicFilter::Only(topics.into()),
-            Err(error) => self.channel = self.channel.map(|channel| channel.and(Err(error))),
-        }
+    pub fn topics<T: AsRef<str>>(self, topics: impl IntoIterator<Item = T>) -> Self {
+        self.with(|reading| {
+            let topics = chosen(&all(C::spec()), topics)?;
+            Ok(Reading { topics, ..reading })
+        })
+    }
+
+    fn with(mut self, change: impl FnOnce(Reading) -> Result<Reading, Error>) -> Self {
+        self.reading = self.reading.map(|reading| reading.and_then(change));
         self
     }
 
@@ -141,22 +143,11 @@ impl<C: Channel> Subscription<C> {
             .transpose()
     }
 
-    fn open(&mut self) -> Result<Opening, Error> {
-        let name = self
-            .channel
-            .take()
-            .expect("a subscription is opened once")?;
-        let (engine, topics, position) = (self.engine.clone(), self.topics.clone(), self.position);
-        Ok(Box::pin(async move {
-            let hub = engine.hub();
-            let channel = hub
-                .channel(&name)
-                .await
-                .map_err(|error| Error::coded(error.code(), error))?;
-            hub.subscribe(&channel, topics, position)
-                .await
-                .map_err(|error| Error::coded(error.code(), error))
-        }))
+    fn open(&mut self) -> Result<Answer<Box<dyn Reader>>, Error> {
+        let (reading, opener) = (self.reading.take(), self.opener.take());
+        let once = "a subscription is opened once";
+        let reading = reading.expect(once)?;
+        Ok(opener.expect(once)(reading))
     }
 }
 
@@ -201,8 +192,7 @@ impl<C: Channel> Stream for Subscription<C> {
                         match end {
                             Ok(view) => {
                                 // Whatever the run published has a number by now.
-                                let last = reader.channel().head();
-                                reader.end_at(last);
+                                reader.end();
                                 *ended = Some(Box::new(view));
                             }
                             Err(error) => {
@@ -212,11 +202,10 @@ impl<C: Channel> Stream for Subscription<C> {
                         }
                         continue;
                     }
-                    return match Pin::new(&mut **reader).poll_next(context) {
+                    return match Pin::new(reader).poll_next(context) {
                         Poll::Pending => Poll::Pending,
                         Poll::Ready(Some(Ok(item))) => Poll::Ready(Some(Update::decode(item))),
                         Poll::Ready(Some(Err(error))) => {
-                            let error = Error::coded(error.code(), error);
                             this.state = State::Done;
                             Poll::Ready(Some(Err(error)))
                         }
@@ -236,7 +225,7 @@ impl<C: Channel> Stream for Subscription<C> {
 impl<C> fmt::Debug for Subscription<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
-            .field("channel", &self.channel)
+            .field("reading", &self.reading)
             .finish_non_exhaustive()
     }
 }

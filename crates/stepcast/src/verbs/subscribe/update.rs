@@ -1,8 +1,9 @@
 //! What a reader is told, with payloads as the channel's type has them.
 
-use stepcast_engine::hub::{Item, Posted};
+use std::sync::Arc;
+
 use stepcast_protocol::{
-    Cursor, GapReason, Kind, RunId, RunView, StepId, Timestamp, TopicName, message,
+    Cursor, GapReason, Kind, RunId, RunView, StepId, Timestamp, TopicName, frame, message,
 };
 
 use crate::{channel::Channel, error::Error};
@@ -83,10 +84,24 @@ pub enum Update<C> {
     Run(Box<RunView>),
 }
 
+/// What a backend's reader gives, before payloads are read.
+#[derive(Debug, Clone)]
+pub(crate) enum Item {
+    /// A message, or the record that some are void, with what its topic folds to then.
+    Posted {
+        message: Arc<message::Message>,
+        fold: Option<frame::Snapshot>,
+    },
+    /// Something the reader would have got is gone.
+    Gap(frame::Gap),
+    /// What a topic has come to.
+    Snapshot(frame::Snapshot),
+}
+
 impl<C: Channel> Update<C> {
     pub(super) fn decode(item: Item) -> Result<Self, Error> {
         Ok(match item {
-            Item::Posted(posted) => return posted_update(&posted),
+            Item::Posted { message, fold } => return posted(&message, fold.as_ref()),
             Item::Gap(gap) => Self::Gap(Gap {
                 topic: gap.topic,
                 keep_to: gap.keep_to,
@@ -101,13 +116,15 @@ impl<C: Channel> Update<C> {
     }
 }
 
-fn posted_update<C: Channel>(posted: &Posted) -> Result<Update<C>, Error> {
-    let message = posted.message();
+fn posted<C: Channel>(
+    message: &message::Message,
+    fold: Option<&frame::Snapshot>,
+) -> Result<Update<C>, Error> {
     let Kind::Rollback { after } = message.kind else {
         return decode(message).map(Update::Message);
     };
     let origin = message.origin.as_deref();
-    let snapshot = posted.fold().map(|fold| pieces(&fold.pieces)).transpose()?;
+    let snapshot = fold.map(|fold| pieces(&fold.pieces)).transpose()?;
     Ok(Update::Rollback(Rollback {
         topic: message.topic.clone(),
         cursor: message.cursor,
