@@ -4,6 +4,8 @@
 
 mod attempts;
 mod channels;
+#[cfg(feature = "client")]
+mod client;
 mod handle;
 mod kill;
 mod lifecycle;

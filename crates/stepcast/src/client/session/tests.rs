@@ -78,3 +78,41 @@ fn closing_says_for_how_long_to_stay_away() {
     let heard = session().on_text(r#"{"kind":"closing","reconnect_ms":2310}"#);
     assert!(matches!(heard, Ok(Heard::Closing(wait)) if wait.as_millis() == 2310));
 }
+
+/// What the client of `conformance/09-sub-and-unsub.jsonl` makes of channel `b`, which it adds to a connection and gives up again.
+#[test]
+fn a_channel_on_a_connection_with_others_is_kept_apart() {
+    let transcript = include_str!("../../../../../conformance/09-sub-and-unsub.jsonl");
+    let places = [
+        ("<begin>", "7-1"),
+        ("<x1>", "7-1"),
+        ("<y2>", "7-2"),
+        ("<y4>", "7-4"),
+        ("<t6>", "7-9"),
+    ];
+    let mut text = transcript.replace("\"<epoch>\"", "7");
+    for (name, place) in places {
+        text = text.replace(name, place);
+    }
+    let text = text.replace("<any>", "2026-11-23T19:34:01.203Z");
+    let topics = ["x", "y"].map(|topic| TopicName::parse(topic).unwrap());
+    let mut session = Session::new(ChannelName::parse("b").unwrap(), topics.to_vec(), None);
+    let (mut items, mut froms) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        // The connection's own channel is another session's.
+        let Some(frame) = line.get("server").filter(|frame| frame["kind"] != "hello") else {
+            continue;
+        };
+        if let Heard::Item(Item::Posted { message, .. }) =
+            session.on_text(&frame.to_string()).unwrap()
+        {
+            items.push(String::from_utf8(message.payload.to_vec()).unwrap());
+        }
+        froms.push(session.from().map(|from| from.to_string()));
+    }
+    assert_eq!(items, ["1", "2", "4"]);
+    let froms: Vec<_> = froms.iter().map(Option::as_deref).collect();
+    let (x1, y2, y4) = (Some("7-1"), Some("7-2"), Some("7-4"));
+    assert_eq!(froms, [Some("0-0"), x1, x1, y2, y2, y4, None, None]);
+}

@@ -1,0 +1,9 @@
+//! Reading and writing a server's channels with [`stepcast::Client`].
+
+mod conformance;
+mod differential;
+mod holder;
+mod lives;
+mod mock;
+mod troubles;
+mod verbs;
