@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use stepcast_protocol::{Cursor, ErrorCode, RunId, StepId, TopicName};
+use stepcast_protocol::{Cursor, ErrorCode, Keep, RunId, StepId, TopicName};
 
 use super::{Message, Rollback, Snapshot, Subscription, Update};
 use crate::{channel::Channel, error::Error};
@@ -18,7 +18,7 @@ type Author = (TopicName, Option<RunId>, Option<StepId>, Option<u32>);
 
 /// The messages of a [`Subscription`]: a `Stream` of `Result<Message<C>, Error>`.
 ///
-/// A snapshot at the beginning comes as the messages it stands for. Where something that was given has become void, or something is
+/// A snapshot at the beginning comes as the messages it stands for, a later one as what is new in it. Where something that was given has become void, or something is
 /// missing, it ends with the error `rolled_back` or `gap`: read the [`Subscription`] itself to be told of these and go on.
 #[derive(Debug)]
 pub struct Messages<C> {
@@ -53,31 +53,35 @@ impl<C: Channel> Messages<C> {
     }
 
     fn give(&mut self, message: Message<C>) -> Message<C> {
-        let Message {
-            topic,
-            run,
-            step,
-            attempt,
-            cursor,
-            ..
-        } = &message;
-        if run.is_some() {
-            let author = (topic.clone(), *run, step.clone(), *attempt);
-            self.given.insert(author, *cursor);
-        }
+        self.given.insert(author(&message), message.cursor);
         message
     }
 
+    /// What the first snapshot of a topic stands for is given. A later one, for a reader that was slow or away, has to say what was given
+    /// already and can be left out, or something newer that takes its place.
     fn on_snapshot(&mut self, snapshot: Snapshot<C>) -> Result<(), Error> {
-        let is_first = !self
-            .given
-            .keys()
-            .any(|(topic, ..)| *topic == snapshot.topic);
-        if !is_first && snapshot.pieces.len() > 1 {
-            return Err(fell_behind(&snapshot.topic));
+        let Snapshot { topic, pieces, .. } = snapshot;
+        let given = self.given.iter().filter(|((of, ..), _)| *of == topic);
+        let (count, last) = given.fold((0, None), |(count, last), (_, cursor)| {
+            (count + 1, last.max(Some(*cursor)))
+        });
+        if count == 0 {
+            self.ready.extend(pieces);
+            return Ok(());
         }
-        self.ready.extend(snapshot.pieces);
-        Ok(())
+        let newest = pieces.iter().map(|piece| piece.cursor).max();
+        let is_given = |piece: &Message<C>| self.given.get(&author(piece)) == Some(&piece.cursor);
+        let topics = &C::spec().topics;
+        let keep = topics.iter().find(|spec| spec.name == topic);
+        match keep.map(|spec| &spec.keep) {
+            Some(Keep::Latest) if newest >= last => {
+                let newer = pieces.into_iter().filter(|piece| Some(piece.cursor) > last);
+                self.ready.extend(newer);
+                Ok(())
+            }
+            Some(_) if pieces.len() == count && pieces.iter().all(is_given) => Ok(()),
+            Some(_) | None => Err(fell_behind(&topic)),
+        }
     }
 
     /// What was never given need not be taken back.
@@ -91,11 +95,22 @@ impl<C: Channel> Messages<C> {
             ..
         } = rollback;
         let author = (topic, run, step, attempt);
-        match self.given.remove(&author) {
-            Some(given) if given > after => Err(rolled_back(&author)),
+        match self.given.get(&author) {
+            Some(given) if *given > after => Err(rolled_back(&author)),
             Some(_) | None => Ok(()),
         }
     }
+}
+
+fn author<C>(message: &Message<C>) -> Author {
+    let Message {
+        topic,
+        run,
+        step,
+        attempt,
+        ..
+    } = message;
+    (topic.clone(), *run, step.clone(), *attempt)
 }
 
 fn fell_behind(topic: &TopicName) -> Error {

@@ -5,8 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use stepcast::{Client, Error};
+use stepcast::{Channel, Client, Error};
 
 use super::{
     holder::Holding,
@@ -183,4 +184,92 @@ async fn topics_that_are_not_asked_for_are_given_back() {
     peer.say(&number(3)).await;
     peer.settle().await;
     assert_eq!(count(&holding), 1);
+}
+
+#[tokio::test]
+async fn it_comes_back_for_the_topic_that_is_behind() {
+    let mock = Mock::start().await;
+    let holding = reader(&mock);
+    let mut peer = mock.accept().await;
+    let mut both = hello(15_000, "9-1");
+    both["topics"] = json!(["said", "number"]);
+    peer.say(&both).await;
+    // Messages of the other topic that lie before the snapshot are still to come.
+    let snapshot = json!({ "kind": "snapshot", "channel": "chat:room", "topic": "said", "id": "9-9", "data": [] });
+    peer.say(&snapshot).await;
+    peer.settle().await;
+    drop(peer);
+    let mut peer = mock.accept().await;
+    assert_eq!(peer.query["from"], "9-1");
+    peer.say(&both).await;
+    peer.say(&number(5)).await;
+    let gap = json!({ "kind": "gap", "channel": "chat:room", "topic": "number", "keep_to": "9-2", "reason": "crashed" });
+    peer.say(&gap).await;
+    // What is left of the topic comes again.
+    peer.say(&number(3)).await;
+    peer.settle().await;
+    assert_eq!(
+        json!(holding.now().shown()),
+        json!({ "number": [{ "n": 3 }] })
+    );
+    drop(peer);
+    assert_eq!(mock.accept().await.query["from"], "9-3");
+}
+
+/// A `latest` and a `text` topic, which come as snapshots.
+#[derive(Debug, PartialEq, Channel, Serialize, Deserialize)]
+#[channel("folds")]
+enum Folds {
+    #[topic(keep = "latest", unchecked)]
+    Status(u64),
+    #[topic(keep = "text", text = "s", unchecked)]
+    Text { s: String },
+}
+
+#[tokio::test]
+async fn those_who_want_messages_only_are_given_nothing_twice_by_a_snapshot() {
+    let mock = Mock::start().await;
+    let client = Client::new(&mock.url()).unwrap();
+    let token = || std::future::ready(Ok::<_, Error>("token".to_owned()));
+    let mut messages = client.subscribe_with_token(&Folds::at(), token).messages();
+    let mut hello = hello(15_000, "9-1");
+    hello["channel"] = json!("folds");
+    hello["topics"] = json!(["status", "text"]);
+    let piece = |id: u64, data: Value| json!({ "data": data, "created_at": "2026-11-23T19:34:01.203Z", "id": format!("9-{id}") });
+    let snapshot = |topic: &str, piece: Value| json!({ "kind": "snapshot", "channel": "folds", "topic": topic, "id": "9-20", "data": [piece] });
+    let said = snapshot("text", piece(5, json!({ "s": "Hello" })));
+    let server = async {
+        for status in [4, 6] {
+            let mut peer = mock.accept().await;
+            peer.say(&hello).await;
+            peer.say(&snapshot("status", piece(status, json!(status))))
+                .await;
+            peer.say(&said).await;
+            peer.settle().await;
+        }
+        let mut peer = mock.accept().await;
+        peer.say(&hello).await;
+        let more = piece(7, json!({ "s": "Hello world" }));
+        peer.say(&snapshot("text", more)).await;
+        peer.gone().await;
+    };
+    let reader = async move {
+        let mut read = Vec::new();
+        loop {
+            match messages.try_next().await {
+                Ok(message) => read.push(message.unwrap().data),
+                Err(error) => return (read, error),
+            }
+        }
+    };
+    let ((read, error), ()) = tokio::join!(reader, server);
+    let hello = Folds::Text {
+        s: "Hello".to_owned(),
+    };
+    assert_eq!(read, [Folds::Status(4), hello, Folds::Status(6)]);
+    assert_eq!(
+        error.code(),
+        "gap",
+        "the text has gone on, and cannot be told as messages"
+    );
 }
