@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::{command::Tool, direction, tidy, tools, workspace::Workspace};
 
+/// Sets of features that the library has to build with.
+const FEATURES: [&str; 3] = ["", "client", "embedded"];
+
 /// One check that can run alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -76,7 +79,7 @@ impl Stage {
             Self::Direction => "crates and modules use only what they may",
             Self::Tidy => "no file is too long",
             Self::Tests => "unit, integration and documentation tests",
-            Self::Features => "the library without its default features",
+            Self::Features => "the library with each of its features alone, and without any",
             Self::E2e => "the quickstart in a browser and under npm inngest",
         }
     }
@@ -91,26 +94,36 @@ impl Stage {
                     "clippy",
                     "--workspace",
                     "--all-targets",
+                    "--all-features",
                     "--",
                     "-D",
                     "warnings",
                 ],
             )
             .run(),
-            Self::Docs => cargo(workspace, &["doc", "--workspace", "--no-deps"])
-                .env("RUSTDOCFLAGS", "-D warnings")
-                .run(),
+            Self::Docs => cargo(
+                workspace,
+                &["doc", "--workspace", "--all-features", "--no-deps"],
+            )
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .run(),
             Self::Direction => direction::check(workspace),
             Self::Tidy => tidy::check(workspace),
             Self::Tests => {
-                cargo(workspace, &["nextest", "run", "--workspace"]).run()?;
-                cargo(workspace, &["test", "--workspace", "--doc"]).run()
+                cargo(
+                    workspace,
+                    &["nextest", "run", "--workspace", "--all-features"],
+                )
+                .run()?;
+                cargo(
+                    workspace,
+                    &["test", "--workspace", "--all-features", "--doc"],
+                )
+                .run()
             }
-            Self::Features => cargo(
-                workspace,
-                &["check", "--package", "stepcast", "--no-default-features"],
-            )
-            .run(),
+            Self::Features => FEATURES
+                .iter()
+                .try_for_each(|features| check_with(workspace, features).run()),
             Self::E2e => {
                 cargo(workspace, &["build", "--example", "quickstart"]).run()?;
                 let quickstart = workspace.target.join("debug/examples/quickstart");
@@ -127,6 +140,22 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// The library with these features alone; its lints count as errors.
+fn check_with(workspace: &Workspace, features: &str) -> Tool {
+    let arguments = [
+        "clippy",
+        "--package",
+        "stepcast",
+        "--no-default-features",
+        "--features",
+        features,
+        "--",
+        "-D",
+        "warnings",
+    ];
+    cargo(workspace, &arguments)
 }
 
 fn cargo(workspace: &Workspace, arguments: &[&str]) -> Tool {

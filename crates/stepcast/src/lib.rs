@@ -1,13 +1,15 @@
 //! Durable functions with realtime channels.
 //!
 //! A function runs as steps that survive crashes and retries; while it runs it publishes typed messages to channels, and browsers and
-//! services see them at once. Everything lives in this process, on one SQLite file.
+//! services see them at once. Everything lives in this process, on one SQLite file, or behind the address of a server.
 //!
 //! - [`channel`]: what is published: an enum whose variants are topics.
 //! - [`Event`]: what triggers functions.
 //! - [`App`], [`function`] and [`Ctx`]: functions, and what they are given.
 //! - [`Step`]: work whose result is remembered.
 //! - [`Stepcast`]: the engine: sending, publishing, subscribing, serving.
+//! - `Client`: the same verbs on a server, from another process. With the feature `client`; without `embedded`, which is on by default,
+//!   neither the engine nor SQLite is compiled.
 //! - [`Error`]: what goes wrong, and whether it is tried again.
 
 // What the derives write names this crate `::stepcast`, in its own tests too.
@@ -32,7 +34,6 @@ mod error;
 mod event;
 #[cfg(feature = "embedded")]
 mod execution;
-#[cfg(feature = "embedded")]
 pub mod prelude;
 #[cfg(feature = "embedded")]
 mod step;

@@ -153,7 +153,7 @@ impl Stepcast {
         Publish::new(self.backend(), publication)
     }
 
-    /// Reads a channel from its start, first what is kept, then what comes. A `Stream` of [`Update`]s; narrow it with
+    /// Reads a channel from its start, first what is kept, then what comes. A `Stream` of [`Update`](crate::Update)s; narrow it with
     /// [`from`](Subscription::from), [`topics`](Subscription::topics), [`until_run_ends`](Subscription::until_run_ends) and
     /// [`messages`](Subscription::messages).
     pub fn subscribe<C: Channel>(&self, channel: &ChannelAt<C>) -> Subscription<C> {

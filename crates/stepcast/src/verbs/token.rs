@@ -55,7 +55,13 @@ impl MintToken {
     }
 
     /// How long a connection may go on before it has to show another token (1 h), in whole seconds. At most 24 h.
-    pub fn session(self, session: Duration) -> Self {
+    pub fn session(mut self, session: Duration) -> Self {
+        if session < Duration::from_secs(1) {
+            let text = format!("a session lasts 1 s at least, not {session:?}");
+            self.grant = self
+                .grant
+                .and(Err(Error::coded(ErrorCode::BadRequest, text)));
+        }
         self.bounded(session, limits::SESSION_MAX, |grant| Grant {
             session: Some(session),
             ..grant
