@@ -241,6 +241,7 @@ fn run_row(id: RunId, event: EventId, phase: Phase, outcome: Option<Outcome>) ->
         ended_at: outcome.is_some().then_some(at),
         outcome,
         parent: None,
+        keys: Vec::new(),
     }
 }
 

@@ -108,6 +108,9 @@ impl EngineOptions {
     }
 }
 
+/// The app of the functions that an engine is opened with.
+const OF_THE_PROGRAM: &str = "";
+
 /// A message from outside a function.
 #[derive(Debug, Clone)]
 pub struct Publication {
@@ -192,7 +195,6 @@ impl Engine {
             Arc::clone(&store),
             hub.clone(),
             worker,
-            functions,
             Settings {
                 clock: clock.clone(),
                 entropy: entropy.clone(),
@@ -200,7 +202,8 @@ impl Engine {
                 retention,
                 home,
             },
-        )?;
+        );
+        runs.register(OF_THE_PROGRAM, functions)?;
         runs.open().await?;
         Ok(Self(Arc::new(Inner {
             store,
@@ -210,6 +213,15 @@ impl Engine {
             clock,
             entropy,
         })))
+    }
+
+    /// The functions of an app are these from now on, beside those the engine was opened with. Runs of a function that is gone wait until
+    /// it comes back.
+    ///
+    /// # Errors
+    /// [`EngineError::FunctionTwice`] when two functions, of this app or of another one, have one id; then nothing has changed.
+    pub fn register(&self, app: &str, functions: Vec<FunctionConfig>) -> Result<(), EngineError> {
+        self.0.runs.register(app, functions)
     }
 
     /// The channels.

@@ -6,7 +6,7 @@
 //! - [`ids`] and [`names`]: what things are called ([`RunId`], [`ChannelName`], …), checked once when parsed.
 //! - [`cursor`]: where a reader is ([`Cursor`] = epoch and offset); [`beginning`]: where one starts.
 //! - [`topic`] and [`template`]: what a channel declares: topics, how each is kept, names with parameters.
-//! - [`message`] and [`event`]: what is published, and what triggers functions.
+//! - [`message`] and [`event`]: what is published, and what triggers functions; [`pattern`]: which events do.
 //! - [`frame`]: what the server and a native reader say to each other.
 //! - [`run`]: a run's status as the outside sees it.
 //! - [`claims`]: what a token permits.
@@ -24,6 +24,7 @@ pub mod limits;
 pub mod message;
 pub mod names;
 pub mod paths;
+pub mod pattern;
 pub mod run;
 pub mod template;
 pub mod timestamp;
@@ -38,6 +39,7 @@ pub use frame::{Gap, GapReason, Snapshot};
 pub use ids::{EventId, RunId};
 pub use message::{Kind, Message, Origin};
 pub use names::{ChannelName, EventName, FunctionId, NameError, StepId, TopicName};
+pub use pattern::EventPattern;
 pub use run::{Progress, RunError, RunNews, RunStatus, RunView, StepNews};
 pub use template::ChannelTemplate;
 pub use timestamp::Timestamp;

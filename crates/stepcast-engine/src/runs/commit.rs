@@ -10,7 +10,7 @@ use super::{
     cell::{Attached, CellState, CommandError, Envelope, RunCell},
     command::{Command, Effect, Work},
     created::{CreatedRun, Start},
-    lanes::Place,
+    lanes::{Candidate, Place},
     lifecycle::News,
     published::Judged,
     state::RunState,
@@ -258,8 +258,8 @@ impl Runs {
         } = after;
         drop(places);
         if ready {
-            let function = cell.lock().run.row.function.clone();
-            self.0.lanes.ready(&function, cell.id);
+            let row = cell.lock().run.row.clone();
+            self.0.lanes.ready(&row.function, Candidate::from(&row));
         }
         if ended {
             self.on_ended(cell);
@@ -325,7 +325,7 @@ impl Runs {
                 step: None,
             });
         } else {
-            self.0.lanes.ready(&row.function, id);
+            self.0.lanes.ready(&row.function, Candidate::from(&row));
         }
     }
 

@@ -76,7 +76,7 @@ impl Runs {
         let place = if due_at > now {
             None
         } else {
-            self.0.lanes.admit(function)
+            self.0.lanes.admit(function, &queued.row.keys)
         };
         let event = Arc::clone(event);
         if let Some(place) = place

@@ -85,8 +85,8 @@ impl Runs {
                 now + limits::IDEMPOTENCY_WINDOW,
             ));
         }
-        for function in self.0.triggers.get(&event.name).into_iter().flatten() {
-            let (created, writes) = self.create(function, event, None, now);
+        for function in self.0.registry.started_by(event) {
+            let (created, writes) = self.create(&function.id, event, None, now);
             attached.writes.extend(writes);
             attached.created.push(created);
         }

@@ -160,7 +160,7 @@ impl Runs {
 
 impl Inner {
     pub(super) fn exposes_result(&self, row: &RunRow) -> bool {
-        self.functions
+        self.registry
             .get(&row.function)
             .is_some_and(|function| function.exposes_result)
     }

@@ -12,12 +12,14 @@ mod command;
 mod commit;
 mod created;
 mod events;
+mod function;
 mod lanes;
 mod lease;
 mod lifecycle;
 mod owners;
 mod published;
 mod recovery;
+mod registry;
 mod retry;
 mod state;
 mod timers;
@@ -26,7 +28,7 @@ mod waits;
 mod worker;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Weak,
@@ -36,14 +38,15 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use stepcast_protocol::{EventName, FunctionId, RunId, limits};
+use stepcast_protocol::{FunctionId, RunId, limits};
 use tokio::sync::{OnceCell, oneshot, watch};
 
 pub(crate) use self::background::Home;
 use self::{
     background::Background,
     cell::{Envelope, RunCell},
-    lanes::{Dispatch, Lanes, Place},
+    lanes::{Candidate, Dispatch, Lanes, Place},
+    registry::Registry,
     timers::Timers,
     waits::Waits,
 };
@@ -51,6 +54,7 @@ pub use self::{
     cell::CommandError,
     command::{Command, Effect, Failure, StepKey, Work},
     events::{Accepted, IdSeed},
+    function::{FunctionConfig, Trigger},
     lease::RunLease,
     retry::Retry,
     state::RunState,
@@ -63,32 +67,6 @@ use crate::{
     hub::Hub,
     store::{RunQuery, Store, StoreError},
 };
-
-/// A function as the engine needs to know it.
-#[derive(Debug, Clone)]
-pub struct FunctionConfig {
-    /// Its id.
-    pub id: FunctionId,
-    /// The events that start it.
-    pub triggers: Vec<EventName>,
-    /// How many of its runs execute at once.
-    pub concurrency: usize,
-    /// Whether those who watch a run see what its function returned.
-    pub exposes_result: bool,
-}
-
-impl FunctionConfig {
-    /// A function with the default bounds.
-    #[must_use]
-    pub fn new(id: FunctionId, triggers: Vec<EventName>) -> Self {
-        Self {
-            id,
-            triggers,
-            concurrency: limits::CONCURRENCY_PER_FUNCTION,
-            exposes_result: false,
-        }
-    }
-}
 
 /// Time, chance and bounds of the runs of a process, and where what goes on beside them does.
 #[derive(Debug, Clone)]
@@ -112,8 +90,7 @@ struct Inner {
     clock: Clock,
     entropy: Entropy,
     worker: Arc<dyn Worker>,
-    functions: BTreeMap<FunctionId, FunctionConfig>,
-    triggers: HashMap<EventName, Vec<FunctionId>>,
+    registry: Registry,
     lanes: Lanes,
     timers: Timers,
     waits: Waits,
@@ -143,9 +120,8 @@ impl Runs {
         store: Arc<dyn Store>,
         hub: Hub,
         worker: Arc<dyn Worker>,
-        functions: Vec<FunctionConfig>,
         settings: Settings,
-    ) -> Result<Self, EngineError> {
+    ) -> Self {
         let Settings {
             clock,
             entropy,
@@ -153,32 +129,14 @@ impl Runs {
             retention,
             home,
         } = settings;
-        let lanes = Lanes::new(
-            functions.iter().map(|f| (f.id.clone(), f.concurrency)),
-            runs_in_memory,
-        );
-        let mut triggers: HashMap<EventName, Vec<FunctionId>> = HashMap::new();
-        let mut by_id = BTreeMap::new();
-        for function in functions {
-            for event in &function.triggers {
-                triggers
-                    .entry(event.clone())
-                    .or_default()
-                    .push(function.id.clone());
-            }
-            if let Some(twice) = by_id.insert(function.id.clone(), function) {
-                return Err(EngineError::FunctionTwice(twice.id));
-            }
-        }
         let inner = Arc::new_cyclic(|myself| Inner {
             store,
             hub,
             clock,
             entropy,
             worker,
-            functions: by_id,
-            triggers,
-            lanes,
+            registry: Registry::default(),
+            lanes: Lanes::new(runs_in_memory),
             timers: Timers::default(),
             waits: Waits::default(),
             cells: Mutex::default(),
@@ -190,14 +148,27 @@ impl Runs {
             relieved_at: AtomicI64::new(0),
             myself: Weak::clone(myself),
         });
-        Ok(Self(inner))
+        Self(inner)
     }
 
-    fn function(&self, id: &FunctionId) -> Result<&FunctionConfig, EngineError> {
-        self.0
-            .functions
-            .get(id)
-            .ok_or_else(|| EngineError::UnknownFunction(id.clone()))
+    /// The functions of an app are these from now on. Runs of one that is gone wait until it comes back.
+    pub(crate) fn register(
+        &self,
+        app: &str,
+        functions: Vec<FunctionConfig>,
+    ) -> Result<(), EngineError> {
+        let changes = self.0.registry.replace(app, functions)?;
+        let lanes = &self.0.lanes;
+        changes.removed.iter().for_each(|id| lanes.remove(id));
+        for function in changes.set {
+            lanes.set(&function.id, function.concurrency, Vec::new());
+        }
+        Ok(())
+    }
+
+    fn function(&self, id: &FunctionId) -> Result<Arc<FunctionConfig>, EngineError> {
+        let known = self.0.registry.get(id);
+        known.ok_or_else(|| EngineError::UnknownFunction(id.clone()))
     }
 
     /// The run in memory, read from the store if need be; nothing when there is no such run.
@@ -342,7 +313,7 @@ impl Dispatch for Inner {
             match runs.0.store.runs(query).await {
                 Ok(rows) => {
                     let complete = rows.len() < limits::PAGE_ROWS;
-                    runs.0.lanes.loaded(&function, rows.into_iter().map(|row| row.id).collect(), complete);
+                    runs.0.lanes.loaded(&function, rows.iter().map(Candidate::from).collect(), complete);
                 }
                 Err(error) => {
                     tracing::error!(%function, %error, "queued runs could not be read; they wait for the next start");

@@ -42,6 +42,7 @@ impl RunState {
             ended_at: None,
             outcome: None,
             parent,
+            keys: Vec::new(),
         };
         Self {
             row,

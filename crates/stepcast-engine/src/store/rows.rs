@@ -233,6 +233,8 @@ pub struct RunRow {
     pub outcome: Option<Outcome>,
     /// Who waits for it.
     pub parent: Option<Parent>,
+    /// Its keys, one for each of its function's limits that count by a key, as its event had them when it was created.
+    pub keys: Vec<String>,
 }
 
 /// What a step does. The numbers are persisted: keep them stable.
@@ -405,7 +407,7 @@ pub struct Matching {
 /// Which runs to read.
 #[derive(Debug, Clone)]
 pub enum RunQuery {
-    /// Those of a function that are queued and due, oldest due first.
+    /// Those of a function that are queued and due: first those that were executed before, then oldest due first.
     Due {
         /// The function.
         function: FunctionId,

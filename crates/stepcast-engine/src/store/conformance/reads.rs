@@ -326,10 +326,12 @@ pub(super) async fn runs_are_found(place: Box<dyn Place>) {
     let rows = vec![
         RunRow {
             due_at: at(30),
+            lease: 1,
             ..run(1, Phase::Queued)
         },
         RunRow {
             due_at: at(10),
+            keys: vec!["a".to_owned(), "\"b".to_owned()],
             ..run(2, Phase::Queued)
         },
         RunRow {
@@ -387,8 +389,9 @@ pub(super) async fn runs_are_found(place: Box<dyn Place>) {
             vec![],
         ),
         (due(29, 9), vec![2, 3]),
-        (due(30, 9), vec![2, 3, 1]),
-        (due(30, 1), vec![2]),
+        (due(30, 9), vec![1, 2, 3]),
+        (due(30, 2), vec![1, 2]),
+        (due(29, 1), vec![2]),
         (due(9, 9), vec![]),
         (RunQuery::OfEvent(event_id(1), 9), vec![1, 3]),
         (RunQuery::OfEvent(event_id(1), 1), vec![1]),

@@ -153,6 +153,7 @@ pub fn run(n: u64, phase: Phase) -> RunRow {
         ended_at: None,
         outcome: None,
         parent: None,
+        keys: Vec::new(),
     }
 }
 

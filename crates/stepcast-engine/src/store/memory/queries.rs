@@ -50,7 +50,7 @@ pub(super) fn runs(tables: &Tables, query: &RunQuery) -> Vec<RunRow> {
                 row.phase == Phase::Queued && row.function == *function && row.due_at <= now
             };
             let mut due: Vec<_> = rows.filter(is_due).collect();
-            due.sort_by_key(|row| (row.due_at, row.id));
+            due.sort_by_key(|row| (row.lease == 0, row.due_at, row.id));
             page(due, limit)
         }
         RunQuery::OfEvent(event, limit) => page(rows.filter(|row| row.event == event), limit),

@@ -107,7 +107,7 @@ fn put_run(conn: &Connection, run: &RunRow) -> rusqlite::Result<()> {
     let (result, error) = outcome(run.outcome.as_ref());
     conn.prepare_cached(
         "INSERT INTO runs (id, function, event, phase, lease, attempt, crashes, due_at, created_at, started_at, ended_at, \
-         result, error, parent_run, parent_step) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+         result, error, parent_run, parent_step, keys) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
          ON CONFLICT DO UPDATE SET phase = ?4, lease = ?5, attempt = ?6, crashes = ?7, due_at = ?8, started_at = ?10, \
          ended_at = ?11, result = ?12, error = ?13",
     )?
@@ -127,6 +127,7 @@ fn put_run(conn: &Connection, run: &RunRow) -> rusqlite::Result<()> {
         error,
         run.parent.as_ref().map(|parent| parent.run.to_bytes()),
         run.parent.as_ref().map(|parent| parent.step.as_str()),
+        (!run.keys.is_empty()).then(|| json(&run.keys)),
     ])?;
     Ok(())
 }
@@ -240,12 +241,14 @@ fn void_leases(conn: &Connection, why: Void, due_at: Timestamp) -> rusqlite::Res
         "UPDATE runs SET phase = ?1, due_at = ?2, crashes = crashes + ?3 WHERE phase = 1",
     )?
     .execute(params![Phase::Queued as u8, due_at.as_millis(), crashed])?;
-    conn.prepare_cached(
-        "UPDATE runs SET due_at = ?1 WHERE id IN (SELECT id FROM runs INDEXED BY runs_queued \
-         WHERE phase = 0 AND due_at > ?1 AND NOT EXISTS \
-         (SELECT 1 FROM timers WHERE timers.at = runs.due_at AND timers.run = runs.id AND step = ''))",
-    )?
-    .execute([due_at.as_millis()])?;
+    for (index, executed) in [("runs_queued", "lease = 0"), ("runs_resumed", "lease > 0")] {
+        conn.prepare_cached(&format!(
+            "UPDATE runs SET due_at = ?1 WHERE id IN (SELECT id FROM runs INDEXED BY {index} \
+             WHERE phase = 0 AND {executed} AND due_at > ?1 AND NOT EXISTS \
+             (SELECT 1 FROM timers WHERE timers.at = runs.due_at AND timers.run = runs.id AND step = ''))"
+        ))?
+        .execute([due_at.as_millis()])?;
+    }
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, params};
 use stepcast_protocol::{
-    ChannelName, Cursor, Epoch, Event, EventId, EventName, Offset, RunId, StepId, Timestamp, limits,
+    ChannelName, Cursor, Epoch, Event, EventId, EventName, FunctionId, Offset, RunId, StepId,
+    Timestamp, limits,
 };
 
 use super::{
@@ -65,7 +66,7 @@ pub(super) fn closed_cleanly(conn: &Connection, epoch: Epoch) -> Answer<Option<b
 }
 
 const RUN: &str = "SELECT id, function, event, phase, lease, attempt, crashes, due_at, created_at, started_at, ended_at, \
-                   result, error, parent_run, parent_step FROM runs";
+                   result, error, parent_run, parent_step, keys FROM runs";
 
 pub(super) fn run(conn: &Connection, id: RunId) -> Answer<Option<StoredRun>> {
     let doing = |error| backend(format_args!("reading run {id}"), error);
@@ -121,14 +122,12 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Answer<Vec<RunRow>> {
             ref function,
             now,
             limit,
-        } => page(
-            conn,
-            &format!(
-                "{RUN} WHERE phase = 0 AND function = ?1 AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3"
-            ),
-            params![function.as_str(), now.as_millis(), capped(limit)],
-            decode_run,
-        ),
+        } => {
+            let mut found = due(conn, "lease > 0", function, now, limit)?;
+            let left = limit.saturating_sub(found.len());
+            found.extend(due(conn, "lease = 0", function, now, left)?);
+            Ok(found)
+        }
         RunQuery::OfEvent(event, limit) => page(
             conn,
             &format!("{RUN} WHERE event = ?1 ORDER BY id LIMIT ?2"),
@@ -160,6 +159,24 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Answer<Vec<RunRow>> {
             decode_run,
         ),
     }
+}
+
+/// Each condition has an index of its own.
+fn due(
+    conn: &Connection,
+    condition: &str,
+    function: &FunctionId,
+    now: Timestamp,
+    limit: usize,
+) -> Answer<Vec<RunRow>> {
+    page(
+        conn,
+        &format!(
+            "{RUN} WHERE phase = 0 AND {condition} AND function = ?1 AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3"
+        ),
+        params![function.as_str(), now.as_millis(), capped(limit)],
+        decode_run,
+    )
 }
 
 /// A run is created before it ends, and ids grow with the time of creation: so the oldest runs are looked at, not all of them.
@@ -195,7 +212,15 @@ fn decode_run(row: &Row<'_>) -> Answer<RunRow> {
         ended_at: cells.get(10)?,
         outcome: outcome(cells, 11)?,
         parent: parent(cells)?,
+        keys: keys(cells, 15)?,
     })
+}
+
+fn keys(cells: Cells<'_>, column: usize) -> Answer<Vec<String>> {
+    let Some(json): Option<String> = cells.get(column)? else {
+        return Ok(Vec::new());
+    };
+    serde_json::from_str(&json).map_err(|error| cells.wrong(column, &error.to_string()))
 }
 
 fn parent(cells: Cells<'_>) -> Answer<Option<Parent>> {

@@ -32,7 +32,9 @@ mod tests {
     #[test]
     fn numbers_in_the_indexes_are_those_of_the_types() {
         let v1 = MIGRATIONS[0];
-        assert!(v1.contains(&format!("WHERE phase = {};", Phase::Queued as u8)));
+        let queued = Phase::Queued as u8;
+        assert!(v1.contains(&format!("WHERE phase = {queued} AND lease = 0;")));
+        assert!(v1.contains(&format!("WHERE phase = {queued} AND lease > 0;")));
         assert!(v1.contains(&format!("WHERE phase = {};", Phase::Leased as u8)));
         assert!(v1.contains(&format!("WHERE state = {STEP_WAITING};")));
     }

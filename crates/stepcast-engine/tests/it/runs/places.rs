@@ -1,7 +1,8 @@
 //! Who executes, and who waits for his turn.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
+use stepcast_engine::error::EngineError;
 use stepcast_protocol::RunStatus;
 
 use super::script::{World, function};
@@ -86,4 +87,44 @@ async fn runs_of_a_function_that_is_gone_wait_for_it() {
         "only while it was held"
     );
     run.returns().await;
+}
+
+#[tokio::test]
+async fn who_was_executed_before_goes_before_a_hundred_that_were_not() {
+    let mut world = World::new();
+    world.functions[0].concurrency = 1;
+    let mut life = world.open().await;
+    let mut slept = life.start().await;
+    slept.sleeps("s", Duration::from_secs(1)).await;
+    slept.parks(0).await;
+    let first = life.start().await;
+    for _ in 0..100 {
+        life.send("f").await;
+    }
+    world.clock.advance(Duration::from_secs(2));
+    let id = slept.run.id;
+    while life.status(id).await != RunStatus::Queued {
+        tokio::task::yield_now().await;
+    }
+    first.returns().await;
+    let next = life.next().await;
+    assert_eq!(next.run.id, id);
+    next.returns().await;
+}
+
+#[tokio::test]
+async fn functions_come_change_and_go_while_the_engine_runs() {
+    let world = World::new();
+    let mut life = world.open().await;
+    life.tell("h", 1).await;
+    life.engine.register("app", vec![function("h")]).unwrap();
+    let id = life.send("h").await;
+    let run = life.next().await;
+    assert_eq!((run.run.id, run.run.function.as_str()), (id, "h"));
+    run.returns().await;
+    let twice = life.engine.register("app", vec![function("f")]);
+    assert!(matches!(twice, Err(EngineError::FunctionTwice(_))));
+    life.engine.register("app", vec![]).unwrap();
+    life.tell("h", 2).await;
+    life.start().await.returns().await;
 }

@@ -41,7 +41,7 @@ CREATE TABLE event_keys (
 
 CREATE INDEX event_keys_by_end ON event_keys (until);
 
--- At most one of result and error is set.
+-- At most one of result and error is set. The keys are a JSON list, absent when there are none.
 CREATE TABLE runs (
     id          BLOB PRIMARY KEY,
     function    TEXT NOT NULL,
@@ -57,11 +57,13 @@ CREATE TABLE runs (
     result      TEXT,
     error       TEXT,
     parent_run  BLOB,
-    parent_step TEXT
+    parent_step TEXT,
+    keys        TEXT
 ) STRICT, WITHOUT ROWID;
 
 -- Queries repeat the condition so that the planner may use these.
-CREATE INDEX runs_queued ON runs (function, due_at, id) WHERE phase = 0;
+CREATE INDEX runs_queued ON runs (function, due_at, id) WHERE phase = 0 AND lease = 0;
+CREATE INDEX runs_resumed ON runs (function, due_at, id) WHERE phase = 0 AND lease > 0;
 CREATE INDEX runs_leased ON runs (id) WHERE phase = 1;
 CREATE INDEX runs_by_event ON runs (event, id);
 CREATE INDEX runs_by_parent ON runs (parent_run, parent_step) WHERE parent_run IS NOT NULL;
