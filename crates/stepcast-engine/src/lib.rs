@@ -7,6 +7,7 @@
 //! - [`hub`]: channels in memory: numbers, tails, readers.
 //! - [`store`]: rows and batches on disk; the only truth.
 //! - [`catalog`]: which topics channels declare and what fits them.
+//! - [`expression`]: what a wait, a cancel or a trigger demands of an event.
 //! - [`clock`]: time and chance, passed in.
 //! - [`error`]: what is refused, and why.
 
@@ -14,6 +15,7 @@ pub mod catalog;
 pub mod clock;
 pub mod engine;
 pub mod error;
+pub mod expression;
 pub mod hub;
 pub mod runs;
 pub mod store;

@@ -98,3 +98,9 @@ pub const RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub const PARK_AFTER: Duration = Duration::from_secs(60);
 /// How long one attempt of a step may take unless step or function say otherwise.
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
+/// Bytes of an expression over events.
+pub const EXPRESSION_BYTES: usize = 4 * 1024;
+/// Levels to which an expression may nest.
+pub const EXPRESSION_NESTING: usize = 32;
+/// Steps that one evaluation of an expression may take: operators, fields, elements of lists, 64 bytes of a text.
+pub const EXPRESSION_WORK: usize = 100_000;
