@@ -8,6 +8,7 @@
 //! - [`store`]: rows and batches on disk; the only truth.
 //! - [`catalog`]: which topics channels declare and what fits them.
 //! - [`expression`]: what a wait, a cancel or a trigger demands of an event.
+//! - [`schedule`]: when a cron trigger runs next.
 //! - [`clock`]: time and chance, passed in.
 //! - [`error`]: what is refused, and why.
 
@@ -18,6 +19,7 @@ pub mod error;
 pub mod expression;
 pub mod hub;
 pub mod runs;
+pub mod schedule;
 pub mod store;
 
 pub use engine::{ChannelView, Engine, EngineOptions, Publication, TopicView};

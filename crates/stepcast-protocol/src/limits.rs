@@ -104,3 +104,9 @@ pub const EXPRESSION_BYTES: usize = 4 * 1024;
 pub const EXPRESSION_NESTING: usize = 32;
 /// Steps that one evaluation of an expression may take: operators, fields, elements of lists, 64 bytes of a text.
 pub const EXPRESSION_WORK: usize = 100_000;
+/// Bytes of a cron schedule.
+pub const SCHEDULE_BYTES: usize = 512;
+/// The shortest time over which the runs of a schedule may be spread.
+pub const JITTER_MIN: Duration = Duration::from_secs(1);
+/// The longest time over which the runs of a schedule may be spread.
+pub const JITTER_MAX: Duration = Duration::from_secs(5 * 60);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 use stepcast_protocol::{Event, EventId, EventName, RunId, StepId};
 
-use crate::store::EventWait;
+use crate::{expression::matches_data, store::EventWait};
 
 /// All open waits for events.
 #[derive(Default)]
@@ -65,13 +65,7 @@ pub(super) fn matches(wait: &EventWait, event: &Event) -> bool {
     let Ok(data) = serde_json::from_slice::<Value>(&event.data) else {
         return false;
     };
-    wait.matching.iter().all(|matching| {
-        let found = matching
-            .field
-            .split('.')
-            .try_fold(&data, |value, key| value.get(key));
-        found == Some(&matching.value)
-    })
+    matches_data(&wait.matching, &data)
 }
 
 #[derive(Serialize)]
