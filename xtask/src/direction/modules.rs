@@ -12,7 +12,12 @@ use super::{
 const ENGINE: &str = "stepcast-engine";
 
 /// Top-level modules of the engine, and those which they must not use.
-const MUST_NOT_USE: [(&str, &[&str]); 2] = [("store", &["hub", "runs"]), ("hub", &["runs"])];
+const MUST_NOT_USE: [(&str, &[&str]); 4] = [
+    ("store", &["hub", "runs"]),
+    ("hub", &["runs"]),
+    ("expression", &["hub", "runs"]),
+    ("schedule", &["store", "hub", "runs"]),
+];
 
 /// The module whose decisions have no I/O and no clock; `now` is an argument there.
 const PURE: [&str; 2] = ["runs", "transition"];
@@ -176,6 +181,11 @@ mod tests {
             "hub/mod.rs",
             "use crate::runs;",
             "`crate::runs`: `hub` must not use `runs`",
+        );
+        refused(
+            "expression/mod.rs",
+            "use crate::runs::Runs;",
+            "`crate::runs::Runs`: `expression` must not use `runs`",
         );
     }
 

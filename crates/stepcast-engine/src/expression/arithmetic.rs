@@ -4,7 +4,8 @@ use serde_json::{Number, Value};
 
 use super::{
     compare::double,
-    evaluate::{Evaluation, Failure, Found},
+    evaluate::{Evaluation, Failure},
+    found::Found,
     node::Arithmetic,
 };
 

@@ -11,6 +11,7 @@ use super::{
     Scope,
     arithmetic::{add, arithmetic, negate},
     compare::{compare_numbers, same_value, whole},
+    found::Found,
     function::call,
     node::{Arithmetic, Comparison, Each, EachKind, Node, Path, Root},
 };
@@ -27,82 +28,6 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn types(problem: impl Into<String>) -> Self {
         Self::Type(problem.into())
-    }
-}
-
-/// A value of an expression: one of the events', or one that was made.
-#[derive(Debug, Clone)]
-pub(super) enum Found<'a> {
-    /// A field that is not there.
-    Absent,
-    Of(&'a Value),
-    Made(Value),
-}
-
-impl<'a> Found<'a> {
-    /// The value; nothing when it is not there.
-    pub(super) fn value(&self) -> Option<&Value> {
-        match self {
-            Self::Absent => None,
-            Self::Of(value) => Some(value),
-            Self::Made(value) => Some(value),
-        }
-    }
-
-    /// Whether there is nothing: no field, or null.
-    pub(super) fn is_nothing(&self) -> bool {
-        matches!(self.value(), None | Some(Value::Null))
-    }
-
-    /// Whether it counts as true: false, 0, the empty text and nothing do not.
-    pub(super) fn is_true(&self) -> bool {
-        match self.value() {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(value)) => *value,
-            Some(Value::Number(number)) => whole(number) != Some(0),
-            Some(Value::String(text)) => !text.is_empty(),
-            Some(Value::Array(_) | Value::Object(_)) => true,
-        }
-    }
-
-    /// What it is, for errors.
-    pub(super) fn kind(&self) -> &'static str {
-        match self.value() {
-            None | Some(Value::Null) => "nothing",
-            Some(Value::Bool(_)) => "a boolean",
-            Some(Value::Number(_)) => "a number",
-            Some(Value::String(_)) => "a text",
-            Some(Value::Array(_)) => "a list",
-            Some(Value::Object(_)) => "an object",
-        }
-    }
-
-    fn member(self, key: &str) -> Self {
-        match self {
-            Self::Absent => Self::Absent,
-            Self::Of(value) => value.get(key).map_or(Self::Absent, Self::Of),
-            Self::Made(Value::Object(mut fields)) => {
-                fields.remove(key).map_or(Self::Absent, Self::Made)
-            }
-            Self::Made(_) => Self::Absent,
-        }
-    }
-
-    fn element(self, index: usize) -> Self {
-        match self {
-            Self::Absent => Self::Absent,
-            Self::Of(value) => value.get(index).map_or(Self::Absent, Self::Of),
-            Self::Made(Value::Array(mut items)) if index < items.len() => {
-                Self::Made(items.swap_remove(index))
-            }
-            Self::Made(_) => Self::Absent,
-        }
-    }
-}
-
-impl From<bool> for Found<'_> {
-    fn from(value: bool) -> Self {
-        Self::Made(Value::Bool(value))
     }
 }
 
@@ -363,7 +288,6 @@ impl<'a> Evaluation<'a> {
 
     fn contains(&mut self, item: &Found<'_>, container: &Found<'_>) -> Result<bool, Failure> {
         match (item.value(), container.value()) {
-            (None, _) | (_, None | Some(Value::Null)) => Ok(false),
             (Some(item), Some(Value::Array(items))) => {
                 for candidate in items {
                     self.spend(1)?;
@@ -375,7 +299,7 @@ impl<'a> Evaluation<'a> {
                 Ok(false)
             }
             (Some(Value::String(key)), Some(Value::Object(fields))) => Ok(fields.contains_key(key)),
-            (Some(_), Some(Value::Object(_))) => Ok(false),
+            (None, _) | (_, None | Some(Value::Null | Value::Object(_))) => Ok(false),
             (Some(_), Some(_)) => Err(Failure::types(format!(
                 "`in` needs a list or an object at its right, found {}",
                 container.kind()
@@ -387,8 +311,8 @@ impl<'a> Evaluation<'a> {
         let elements: Vec<Found<'a>> = match self.find(&each.list)? {
             Found::Of(Value::Array(items)) => items.iter().map(Found::Of).collect(),
             Found::Made(Value::Array(items)) => items.into_iter().map(Found::Made).collect(),
-            Found::Of(Value::Object(fields)) => fields.keys().map(key_of).collect(),
-            Found::Made(Value::Object(fields)) => fields.keys().map(key_of).collect(),
+            Found::Of(Value::Object(fields)) => fields.keys().map(|key| key_of(key)).collect(),
+            Found::Made(Value::Object(fields)) => fields.keys().map(|key| key_of(key)).collect(),
             nothing if nothing.is_nothing() => return Ok(of_nothing(each.kind)),
             other => {
                 return Err(Failure::types(format!(
@@ -419,8 +343,8 @@ impl<'a> Evaluation<'a> {
                     }
                 }
                 (EachKind::Map, _) => kept.push(self.own(found)?),
-                (EachKind::All, true) | (EachKind::Exists, false) => {}
-                (EachKind::ExistsOne | EachKind::Filter, false) => {}
+                (EachKind::All, true)
+                | (EachKind::Exists | EachKind::ExistsOne | EachKind::Filter, false) => {}
             }
         }
         Ok(match each.kind {
@@ -432,8 +356,8 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-fn key_of<'a>(key: &String) -> Found<'a> {
-    Found::Made(Value::String(key.clone()))
+fn key_of<'a>(key: &str) -> Found<'a> {
+    Found::Made(Value::String(key.to_owned()))
 }
 
 /// What `exists` and its like say of a list that is not there.

@@ -6,7 +6,8 @@ use serde_json::{Number, Value};
 use super::{
     arithmetic::{from_integer, text_of},
     compare::{double, whole},
-    evaluate::{Evaluation, Failure, Found},
+    evaluate::{Evaluation, Failure},
+    found::Found,
     node::Function,
 };
 

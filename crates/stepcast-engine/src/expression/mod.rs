@@ -12,6 +12,7 @@ mod arithmetic;
 mod bind;
 mod compare;
 mod evaluate;
+mod found;
 mod function;
 mod node;
 mod parse;
@@ -29,7 +30,8 @@ use stepcast_protocol::{ErrorCode, limits};
 pub use bind::{Bound, Operand, matches_data};
 pub use compare::{index_key, same_value};
 
-use evaluate::{Evaluation, Failure, Found};
+use evaluate::{Evaluation, Failure};
+use found::Found;
 use node::Node;
 
 /// An expression, read and ready. Cheap to clone; stored and shown as its text.

@@ -1,18 +1,16 @@
 //! From words to a tree.
 
+mod calls;
+
 use std::ops::Range;
 
-use regex::RegexBuilder;
 use serde_json::{Number, Value};
 use stepcast_protocol::limits;
 
 use super::{
-    node::{Arithmetic, Comparison, Each, EachKind, Form, Function, Node, Path, Root, Term},
+    node::{Arithmetic, Comparison, Node, Path, Root, Term},
     token::{Fault, Token, TokenKind, tokens},
 };
-
-/// Bytes of the program that one pattern of `matches` may become.
-const PATTERN_BYTES: usize = 256 * 1024;
 
 /// Reads an expression.
 pub(super) fn parse(text: &str) -> Result<Node, Fault> {
@@ -350,84 +348,6 @@ impl Parser {
         }
         self.descend()?;
         Ok(Node::Member(Box::new(node), key))
-    }
-
-    /// A call whose `(` has been taken.
-    fn call(&mut self, name: &str, at: usize, receiver: Option<Node>) -> Result<Node, Fault> {
-        let receiver = match (receiver, EachKind::named(name)) {
-            (Some(list), Some(kind)) => return self.each(kind, list),
-            (receiver, _) => receiver,
-        };
-        let form = match receiver {
-            Some(_) => Form::Method,
-            None => Form::Free,
-        };
-        let mut arguments: Vec<Node> = receiver.into_iter().collect();
-        arguments.extend(self.list(")", Self::expression)?);
-        match (name, form, arguments.as_slice()) {
-            ("has", Form::Free, [Node::Path(_) | Node::Member(..) | Node::Index(_)]) => {
-                return Ok(Node::Has(Box::new(arguments.swap_remove(0))));
-            }
-            ("has", ..) => {
-                return Err(Fault::new(
-                    at,
-                    "`has` takes one field, as in has(event.data.id)",
-                ));
-            }
-            ("matches", Form::Method, [_, Node::Literal(Value::String(pattern))]) => {
-                let pattern = RegexBuilder::new(pattern)
-                    .size_limit(PATTERN_BYTES)
-                    .dfa_size_limit(PATTERN_BYTES)
-                    .build()
-                    .map_err(|error| {
-                        Fault::new(at, format!("the pattern of `matches`: {error}"))
-                    })?;
-                return Ok(Node::Matches(Box::new(arguments.swap_remove(0)), pattern));
-            }
-            ("matches", ..) => {
-                let problem =
-                    "`matches` takes a pattern in quotes, as in event.data.id.matches('^a')";
-                return Err(Fault::new(at, problem));
-            }
-            _ => {}
-        }
-        let Some((function, forms, count)) = Function::named(name) else {
-            return Err(Fault::new(at, unknown_function(name)));
-        };
-        if !forms.contains(&form) || arguments.len() != count {
-            let example = match (forms, count) {
-                ([Form::Method, ..], _) => format!("event.data.id.{name}('text')"),
-                _ => format!("{name}(event.data.id)"),
-            };
-            let problem = format!("`{name}` is not called like that; write {example}");
-            return Err(Fault::new(at, problem));
-        }
-        Ok(Node::Call(function, arguments))
-    }
-
-    fn each(&mut self, kind: EachKind, list: Node) -> Result<Node, Fault> {
-        let TokenKind::Name(element) = self.peek().kind.clone() else {
-            return Err(self.unexpected("expected a name for the element, as in exists(x, x == 1)"));
-        };
-        self.advance();
-        self.expects(",")?;
-        self.elements.push(element);
-        let body = self.expression()?;
-        self.elements.pop();
-        self.expects(")")?;
-        Ok(Node::Each(Box::new(Each { kind, list, body })))
-    }
-}
-
-fn unknown_function(name: &str) -> String {
-    match name {
-        "date" | "now" | "now_plus" | "now_minus" | "timestamp" | "duration" => format!(
-            "`{name}` is not supported; compare `event.ts`, in milliseconds since 1970, with a number"
-        ),
-        _ => format!(
-            "there is no function `{name}`; there are size, contains, startsWith, endsWith, matches, has, all, exists, \
-             exists_one, filter, map, int, double, string, lowercase, uppercase, b64decode and json_parse"
-        ),
     }
 }
 
