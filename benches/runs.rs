@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stepcast::{Clock, RunStatus, SqliteOptions, prelude::*};
 use stepcast_engine::store::{
-    Batch, Fence, Outcome, Phase, RunRow, StepRow, StepState, StoreExt, Verb, Write,
+    Batch, Fence, Guards, Outcome, Phase, RunRow, StepRow, StepState, StoreExt, Verb, Write,
     sqlite::SqliteStore,
 };
 use stepcast_protocol::{
@@ -242,6 +242,7 @@ fn run_row(id: RunId, event: EventId, phase: Phase, outcome: Option<Outcome>) ->
         outcome,
         parent: None,
         keys: Vec::new(),
+        guards: Guards::default(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     clock::{Clock, Entropy},
     error::EngineError,
     hub::{Draft, Hub, Outgoing},
-    runs::{Accepted, FunctionConfig, Home, IdSeed, Runs, Settings, Worker},
+    runs::{Accepted, CancelReason, FunctionConfig, Home, IdSeed, Runs, Settings, Worker},
     store::{
         Batch, CommitError, Expect, Outcome, Refusal, RunQuery, RunRow, Store, StoreExt, Write,
     },
@@ -436,7 +436,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::UnknownRun`], and `run_ended` when it had ended before.
     pub async fn cancel(&self, id: RunId) -> Result<(), EngineError> {
-        self.0.runs.cancel(id).await
+        self.0.runs.cancel(id, CancelReason::Asked).await
     }
 
     /// A setting of the installation.

@@ -182,6 +182,14 @@ name! {
     StepId, "step id"
 }
 
+impl StepId {
+    /// Whether the id belongs to the engine, as those that begin with `$` do. Steps may not use such ids.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with('$')
+    }
+}
+
 impl TopicName {
     /// Whether the name belongs to the engine (`$run`, `$step`, …). Publishers may not use such names.
     #[must_use]

@@ -156,6 +156,12 @@ impl Expression {
         })
     }
 
+    /// One that never holds.
+    #[must_use]
+    pub(crate) fn never() -> Self {
+        Self::parse("false").expect("a literal can be read")
+    }
+
     /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {

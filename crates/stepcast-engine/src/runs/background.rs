@@ -9,7 +9,6 @@ use tokio::{runtime::Handle, sync::watch};
 
 use super::{
     Inner, Runs,
-    command::Command,
     timers::{Due, PAGE},
 };
 use crate::{
@@ -110,9 +109,7 @@ pub(super) async fn keep_time(runs: Weak<Inner>) {
         match inner.timers.due(inner.clock.now()) {
             Due::Fire(timers) => {
                 let runs = Runs(inner);
-                for timer in timers {
-                    runs.command_soon(timer.run, Command::TimerFired(timer));
-                }
+                timers.into_iter().for_each(|timer| runs.on_timer(timer));
             }
             Due::Load(after) => match inner.store.timers(after, PAGE).await {
                 Ok(page) => inner.timers.loaded(page),

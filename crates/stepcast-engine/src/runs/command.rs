@@ -1,7 +1,9 @@
 //! What can happen to a run, and what follows from it. Values only.
 
+use std::{fmt, time::Duration};
+
 use bytes::Bytes;
-use stepcast_protocol::{RunError, StepId, Timestamp};
+use stepcast_protocol::{EventId, EventName, RunError, StepId, Timestamp};
 
 use super::retry::Retry;
 use crate::store::{EventWait, Outcome, Timer, Verb};
@@ -26,6 +28,19 @@ pub struct Failure {
     pub error: RunError,
     /// Whether trying again is pointless.
     pub terminal: bool,
+    /// How long whoever failed asks to be left alone; else the next try has the pause of its turn.
+    pub pause: Option<Duration>,
+}
+
+impl Failure {
+    /// The pause before the next try, after so many failures; nothing when there is no next try.
+    pub(super) fn pause_after(&self, failures: u32, retry: Retry, chance: f64) -> Option<Duration> {
+        if self.terminal {
+            return None;
+        }
+        let pause = retry.pause(failures, chance)?;
+        Some(self.pause.unwrap_or(pause))
+    }
 }
 
 /// What can happen to a run.
@@ -39,8 +54,38 @@ pub enum Command {
     WaitEnded(StepId, Outcome),
     /// A timer has fired.
     TimerFired(Timer),
-    /// Somebody wants it to end.
-    Cancel,
+    /// It is to end.
+    Cancel(CancelReason),
+}
+
+/// Why a run is to end before its function does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CancelReason {
+    /// Somebody asked for it.
+    Asked,
+    /// An event came that its function names.
+    Event(EventName, EventId),
+    /// It has not begun within the time that its function allows.
+    NotBegun(Duration),
+    /// It has not ended within the time that its function allows.
+    NotEnded(Duration),
+}
+
+impl fmt::Display for CancelReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked => f.write_str("the run was cancelled"),
+            Self::Event(name, id) => write!(f, "the run was cancelled by event `{name}` {id}"),
+            Self::NotBegun(limit) => write!(
+                f,
+                "the run was cancelled, as it had not begun within {limit:?} after its creation"
+            ),
+            Self::NotEnded(limit) => write!(
+                f,
+                "the run was cancelled, as it had not ended within {limit:?} after its beginning"
+            ),
+        }
+    }
 }
 
 /// What the worker that holds a run reports.

@@ -9,7 +9,6 @@ use super::{
     Runs,
     cell::{Attached, CellState, CommandError, Envelope, RunCell},
     command::{Command, Effect, Work},
-    created::{CreatedRun, Start},
     lanes::{Candidate, Place},
     lifecycle::News,
     published::Judged,
@@ -238,7 +237,7 @@ impl Runs {
             }
             Effect::SetTimer(timer) => inner.timers.set(timer),
             Effect::ClearTimer(timer) => inner.timers.remove(&timer),
-            Effect::StartEventWait(wait) => self.start_event_wait(*wait),
+            Effect::StartEventWait(wait) => self.start_event_wait(*wait, &cell.event),
             Effect::EndEventWait(step, event) => inner.waits.end(cell.id, &step, &event),
             Effect::Unheld => state.tell(Update::Over),
             Effect::Ready => after.ready = true,
@@ -312,24 +311,7 @@ impl Runs {
         }
     }
 
-    /// A created run is on disk: it starts, or waits for its turn or its time.
-    pub(super) fn begin(&self, created: CreatedRun) {
-        let CreatedRun { row, start } = created;
-        let id = row.id;
-        if let Some(Start { cell, place }) = start {
-            self.start(&cell.keep(), place);
-        } else if row.due_at > self.0.clock.now() {
-            self.0.timers.set(crate::store::Timer {
-                at: row.due_at,
-                run: id,
-                step: None,
-            });
-        } else {
-            self.0.lanes.ready(&row.function, Candidate::from(&row));
-        }
-    }
-
-    fn start(&self, cell: &Arc<RunCell>, place: Place) {
+    pub(super) fn start(&self, cell: &Arc<RunCell>, place: Place) {
         let run = {
             let mut state = cell.lock();
             if state.detached {

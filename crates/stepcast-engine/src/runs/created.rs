@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stepcast_protocol::{Event, FunctionId, RunId, Timestamp};
+use stepcast_protocol::{Event, RunId, Timestamp};
 
 use tokio::sync::OnceCell;
 
@@ -10,17 +10,23 @@ use super::{
     Runs,
     cell::RunCell,
     command::{Command, Effect},
-    lanes::Place,
+    function::FunctionConfig,
+    guards::cancels,
+    lanes::{Candidate, Place},
+    seen::Seen,
     state::RunState,
     transition::apply,
 };
-use crate::store::{Parent, Refusal, RunRow, Timer, Write};
+use crate::store::{EventWait, Guards, Parent, Refusal, RunRow, Timer, Write};
 
 /// A run whose first commit is on its way. Dropping it gives its place back.
 pub(super) struct CreatedRun {
     pub(super) row: RunRow,
+    event: Arc<Event>,
     /// Where it begins at once.
     pub(super) start: Option<Start>,
+    timers: Vec<Timer>,
+    cancels: Vec<EventWait>,
 }
 
 /// What a run that is leased with its first commit begins with.
@@ -65,46 +71,92 @@ impl Runs {
     /// A new run and the writes that make it true. With a free place its first lease is part of them.
     pub(super) fn create(
         &self,
-        function: &FunctionId,
+        function: &FunctionConfig,
         event: &Arc<Event>,
         parent: Option<Parent>,
         now: Timestamp,
     ) -> (CreatedRun, Vec<Write>) {
+        let seen = Seen::new(event);
         let id = self.0.entropy.run_id(now);
         let due_at = event.at.max(now);
-        let queued = RunState::queued(id, function.clone(), event.id, parent, now, due_at);
+        let mut queued = RunState::queued(id, function.id.clone(), event.id, parent, now, due_at);
+        queued.row.keys = function.keys(&seen);
+        queued.row.guards = function.guards();
+        let cancels = cancels(function, id, &seen, now);
+        let mut writes: Vec<_> = cancels
+            .iter()
+            .cloned()
+            .map(Box::new)
+            .map(Write::EventWait)
+            .collect();
         let place = if due_at > now {
             None
         } else {
-            self.0.lanes.admit(function, &queued.row.keys)
+            self.0.lanes.admit(&function.id, &queued.row.keys)
         };
-        let event = Arc::clone(event);
         if let Some(place) = place
             && let Ok(leased) = apply(&queued, Command::Lease, now)
         {
-            debug_assert_eq!(
-                leased.effects,
-                [Effect::Start],
-                "a new run that is due is leased at once"
-            );
-            let row = leased.state.row.clone();
-            let cell = self.reserve(leased.state, event);
-            let start = Some(Start { cell, place });
-            return (CreatedRun { row, start }, leased.writes);
+            let timers = leased
+                .effects
+                .into_iter()
+                .filter_map(|effect| match effect {
+                    Effect::SetTimer(timer) => Some(timer),
+                    _ => None,
+                });
+            let created = CreatedRun {
+                row: leased.state.row.clone(),
+                event: Arc::clone(event),
+                timers: timers.collect(),
+                cancels,
+                start: Some(Start {
+                    cell: self.reserve(leased.state, Arc::clone(event)),
+                    place,
+                }),
+            };
+            writes.extend(leased.writes);
+            return (created, writes);
         }
-        let mut writes = vec![Write::Run(Box::new(queued.row.clone()))];
-        if due_at > now {
-            writes.push(Write::Timer(Timer {
-                at: due_at,
-                run: id,
-                step: None,
-            }));
-        }
+        let row = queued.row;
+        let due = (due_at > now).then_some((due_at, None));
+        let start = row
+            .guards
+            .starts_within
+            .map(|within| (now + within, Some(Guards::start_id())));
+        let timer = |(at, step)| Timer { at, run: id, step };
+        let timers: Vec<_> = due.into_iter().chain(start).map(timer).collect();
+        writes.push(Write::Run(Box::new(row.clone())));
+        writes.extend(timers.iter().cloned().map(Write::Timer));
         let created = CreatedRun {
-            row: queued.row,
+            row,
+            event: Arc::clone(event),
             start: None,
+            timers,
+            cancels,
         };
         (created, writes)
+    }
+
+    /// A created run is on disk: it starts, or waits for its turn or its time.
+    pub(super) fn begin(&self, created: CreatedRun) {
+        let CreatedRun {
+            row,
+            event,
+            start,
+            timers,
+            cancels,
+        } = created;
+        for cancel in cancels {
+            self.0.waits.start(cancel, &event);
+        }
+        timers
+            .into_iter()
+            .for_each(|timer| self.0.timers.set(timer));
+        if let Some(Start { cell, place }) = start {
+            self.start(&cell.keep(), place);
+        } else if row.due_at <= self.0.clock.now() {
+            self.0.lanes.ready(&row.function, Candidate::from(&row));
+        }
     }
 
     /// Removes the cell, unless another has taken its place.

@@ -6,10 +6,16 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use stepcast_protocol::{Event, EventId, RunId, Timestamp, event::CheckedEvent, limits};
 use tokio::sync::oneshot;
 
-use super::{Runs, cell::Attached, command::Command, waits};
+use super::{
+    Runs,
+    cell::Attached,
+    command::{CancelReason, Command},
+    seen::Seen,
+    waits,
+};
 use crate::{
     error::EngineError,
-    store::{Batch, CommitError, Expect, Outcome, Refusal, RunQuery, Write},
+    store::{Batch, CommitError, EventWait, Expect, Outcome, Refusal, RunQuery, Write},
 };
 
 /// What came of an event.
@@ -85,8 +91,8 @@ impl Runs {
                 now + limits::IDEMPOTENCY_WINDOW,
             ));
         }
-        for function in self.0.registry.started_by(event) {
-            let (created, writes) = self.create(&function.id, event, None, now);
+        for function in self.0.registry.started_by(&Seen::new(event)) {
+            let (created, writes) = self.create(&function, event, None, now);
             attached.writes.extend(writes);
             attached.created.push(created);
         }
@@ -225,12 +231,24 @@ impl Runs {
     pub(super) fn on_attached(&self, attached: Attached) {
         for event in &attached.events {
             for wait in self.0.waits.take(event) {
-                let outcome = Outcome::Ok(waits::to_result(event));
-                self.command_soon(wait.run, Command::WaitEnded(wait.step, outcome));
+                self.end_wait(wait, event);
             }
         }
         for created in attached.created {
             self.begin(created);
+        }
+    }
+}
+
+impl Runs {
+    /// What a run waits for has come: an event that a step gets, or one that cancels the run.
+    pub(super) fn end_wait(&self, wait: EventWait, event: &Event) {
+        let EventWait { run, step, .. } = wait;
+        if step.is_reserved() {
+            self.cancel_soon(run, CancelReason::Event(event.name.clone(), event.id));
+        } else {
+            let outcome = Outcome::Ok(waits::to_result(event));
+            self.command_soon(run, Command::WaitEnded(step, outcome));
         }
     }
 }

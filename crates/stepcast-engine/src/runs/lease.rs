@@ -11,6 +11,7 @@ use super::{
     Runs,
     cell::{Attached, Envelope, RunCell},
     command::{Command, Failure, StepKey, Work},
+    function::FunctionConfig,
     retry::Retry,
 };
 use crate::{
@@ -135,7 +136,9 @@ impl RunLease {
             step: step.id.clone(),
             event,
             matching,
+            condition: None,
             after: EventWait::NOW,
+            until: None,
         };
         let start = move |lease: &Self, after| {
             let event = Some(Box::new(EventWait { after, ..wait }));
@@ -180,7 +183,12 @@ impl RunLease {
             run: self.cell.id,
             step: step.id.clone(),
         };
-        let (created, writes) = self.runs.create(function, &event, Some(parent), now);
+        let config = match self.runs.function(function) {
+            Ok(config) => config,
+            // Gone since the worker asked; its run waits until it comes back.
+            Err(_) => Arc::new(FunctionConfig::new(function.clone(), Vec::new())),
+        };
+        let (created, writes) = self.runs.create(&config, &event, Some(parent), now);
         let mut attached = Attached::default();
         // The event is the child's input only; it triggers nothing else.
         attached.writes.push(Write::Event(event));
@@ -302,6 +310,7 @@ impl Failure {
         Self {
             error,
             terminal: false,
+            pause: None,
         }
     }
 
@@ -311,6 +320,7 @@ impl Failure {
         Self {
             error: stepcast_protocol::RunError::new(code, message),
             terminal: true,
+            pause: None,
         }
     }
 }

@@ -13,6 +13,7 @@ mod commit;
 mod created;
 mod events;
 mod function;
+mod guards;
 mod lanes;
 mod lease;
 mod lifecycle;
@@ -21,6 +22,7 @@ mod published;
 mod recovery;
 mod registry;
 mod retry;
+mod seen;
 mod state;
 mod timers;
 pub mod transition;
@@ -52,9 +54,9 @@ use self::{
 };
 pub use self::{
     cell::CommandError,
-    command::{Command, Effect, Failure, StepKey, Work},
+    command::{CancelReason, Command, Effect, Failure, StepKey, Work},
     events::{Accepted, IdSeed},
-    function::{FunctionConfig, Trigger},
+    function::{CancelOn, FunctionConfig, KeyLimit, LimitScope, Trigger},
     lease::RunLease,
     retry::Retry,
     state::RunState,
@@ -161,7 +163,7 @@ impl Runs {
         let lanes = &self.0.lanes;
         changes.removed.iter().for_each(|id| lanes.remove(id));
         for function in changes.set {
-            lanes.set(&function.id, function.concurrency, Vec::new());
+            lanes.set(&function.id, function.concurrency, function.lane_limits());
         }
         Ok(())
     }

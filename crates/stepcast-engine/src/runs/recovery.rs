@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Weak, atomic::Ordering};
 
-use stepcast_protocol::{Origin, RunId, limits};
+use stepcast_protocol::{Event, Origin, RunId, limits};
 use tokio::sync::oneshot;
 
 use super::{
     Dispatch, Gate, Inner, Runs, background,
     cell::{Attached, Envelope},
-    command::Command,
+    command::{CancelReason, Command},
     lanes::Place,
     lifecycle::Lifecycle,
     waits,
@@ -16,9 +16,7 @@ use super::{
 use crate::{
     error::EngineError,
     hub::{Draft, Outgoing},
-    store::{
-        Batch, CommitError, EventWait, Outcome, Phase, RunQuery, StoreExt, Unsettled, Void, Write,
-    },
+    store::{Batch, CommitError, EventWait, Phase, RunQuery, StoreExt, Unsettled, Void, Write},
 };
 
 impl Runs {
@@ -76,14 +74,15 @@ impl Runs {
     }
 
     /// Ends a run. What steps of an earlier execution have published without a result is void, from the same commit on.
-    pub(crate) async fn cancel(&self, id: RunId) -> Result<(), EngineError> {
+    pub(crate) async fn cancel(&self, id: RunId, reason: CancelReason) -> Result<(), EngineError> {
         let (reply, answer) = oneshot::channel();
+        let cancel = Command::Cancel(reason);
         let mut envelope = Envelope {
             reply: Some(reply),
-            ..Envelope::new(Command::Cancel)
+            ..Envelope::new(cancel.clone())
         };
         loop {
-            let (lease, outgoing) = self.taken_back(id, &Command::Cancel).await?;
+            let (lease, outgoing) = self.taken_back(id, &cancel).await?;
             envelope.attached.outgoing = outgoing;
             let cell = self.cell(id).await?.ok_or(EngineError::UnknownRun(id))?;
             match cell.push_under(lease, envelope) {
@@ -112,7 +111,8 @@ impl Runs {
         if row.lease == 0 || row.phase == Phase::Leased || row.phase.is_final() {
             return Ok((row.lease, Vec::new()));
         }
-        let ends = *command == Command::Cancel || row.crashes >= limits::CRASHES_WITHOUT_PROGRESS;
+        let ends = matches!(command, Command::Cancel(_))
+            || row.crashes >= limits::CRASHES_WITHOUT_PROGRESS;
         let mut outgoing = Vec::new();
         for unsettled in self.0.store.unsettled(id).await? {
             let Unsettled {
@@ -155,8 +155,11 @@ impl Runs {
             let last = page.last().map(|wait| (wait.run, wait.step.clone()));
             let complete = page.len() < limits::PAGE_ROWS;
             for wait in page {
-                self.0.waits.start(wait.clone());
-                self.end_wait_missed(&wait).await?;
+                let Some(trigger) = self.trigger_of(wait.run).await? else {
+                    continue;
+                };
+                self.0.waits.start(wait.clone(), &trigger);
+                self.end_wait_missed(&wait, &trigger).await?;
             }
             if complete {
                 return Ok(());
@@ -165,15 +168,24 @@ impl Runs {
         }
     }
 
+    /// What started a run; nothing for one that is not known any more.
+    async fn trigger_of(&self, run: RunId) -> Result<Option<Arc<Event>>, EngineError> {
+        let Some(row) = self.0.store.run_row(run).await? else {
+            return Ok(None);
+        };
+        let event = self.0.store.event(row.event).await?;
+        Ok(event.map(|stored| stored.event))
+    }
+
     /// Begins to watch for an event, and looks back if the wait counts earlier ones.
-    pub(super) fn start_event_wait(&self, wait: EventWait) {
-        self.0.waits.start(wait.clone());
+    pub(super) fn start_event_wait(&self, wait: EventWait, trigger: &Arc<Event>) {
+        self.0.waits.start(wait.clone(), trigger);
         if wait.after == EventWait::NOW {
             return;
         }
-        let runs = self.clone();
+        let (runs, trigger) = (self.clone(), Arc::clone(trigger));
         self.0.background.spawn(async move {
-            if let Err(error) = runs.end_wait_missed(&wait).await {
+            if let Err(error) = runs.end_wait_missed(&wait, &trigger).await {
                 tracing::error!(run = %wait.run, %error, "earlier events could not be read; the wait sees later ones only");
             }
         });
@@ -181,7 +193,11 @@ impl Runs {
 
     /// Ends a wait whose event is in the store already: it came before the wait was watched, or the process died between the event's
     /// commit and the one that ends the wait.
-    async fn end_wait_missed(&self, wait: &EventWait) -> Result<(), EngineError> {
+    async fn end_wait_missed(
+        &self,
+        wait: &EventWait,
+        trigger: &Arc<Event>,
+    ) -> Result<(), EngineError> {
         let mut seq = wait.after;
         loop {
             let page = self
@@ -195,11 +211,10 @@ impl Runs {
             seq = last.seq;
             if let Some(found) = page
                 .iter()
-                .find(|stored| waits::matches(wait, &stored.event))
+                .find(|stored| waits::matches(wait, trigger, &stored.event))
             {
                 self.0.waits.end(wait.run, &wait.step, &wait.event);
-                let outcome = Outcome::Ok(waits::to_result(&found.event));
-                self.command_soon(wait.run, Command::WaitEnded(wait.step.clone(), outcome));
+                self.end_wait(wait.clone(), &found.event);
                 return Ok(());
             }
         }

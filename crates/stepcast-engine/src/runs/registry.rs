@@ -6,9 +6,9 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use stepcast_protocol::{Event, EventName, EventPattern, FunctionId};
+use stepcast_protocol::{EventName, EventPattern, FunctionId};
 
-use super::function::FunctionConfig;
+use super::{function::FunctionConfig, seen::Seen};
 use crate::error::EngineError;
 
 /// The functions of all apps.
@@ -68,11 +68,11 @@ impl Registry {
     }
 
     /// The functions that an event starts.
-    pub(super) fn started_by(&self, event: &Event) -> Vec<Arc<FunctionConfig>> {
+    pub(super) fn started_by(&self, seen: &Seen<'_>) -> Vec<Arc<FunctionConfig>> {
         let known = self.0.read();
-        let by_name = known.by_name.get(&event.name).into_iter().flatten();
+        let by_name = known.by_name.get(seen.name()).into_iter().flatten();
         let candidates = by_name.chain(&known.by_pattern);
-        let started = candidates.filter(|function| function.is_started_by(event));
+        let started = candidates.filter(|function| function.is_started_by(seen));
         started.map(Arc::clone).collect()
     }
 }
@@ -115,6 +115,7 @@ mod tests {
     fn function(id: &str, triggers: &[&str]) -> FunctionConfig {
         let triggers = triggers.iter().map(|pattern| Trigger {
             event: EventPattern::parse(pattern).unwrap(),
+            condition: None,
         });
         FunctionConfig {
             triggers: triggers.collect(),
@@ -123,7 +124,7 @@ mod tests {
     }
 
     fn started(registry: &Registry, event: &str) -> Vec<String> {
-        let functions = registry.started_by(&samples::event(1, event));
+        let functions = registry.started_by(&Seen::new(&samples::event(1, event)));
         functions
             .iter()
             .map(|function| function.id.to_string())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use stepcast_protocol::{EventId, FunctionId, RunId, StepId, Timestamp};
 
-use crate::store::{Parent, Phase, RunRow, StepRow, StepState, StoredRun};
+use crate::store::{Guards, Parent, Phase, RunRow, StepRow, StepState, StoredRun};
 
 /// A run's row, its steps, and the next place in the order of results.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,7 @@ impl RunState {
             outcome: None,
             parent,
             keys: Vec::new(),
+            guards: Guards::default(),
         };
         Self {
             row,

@@ -1,10 +1,12 @@
 //! What a run does next. Pure: the state, a command and the time go in; the next state, what must be written and what must happen
 //! afterwards come out. Nothing here reads a clock, waits, or touches a disk.
 //!
-//! [`apply`] says what each command means; `run` is what becomes of the run, `steps` of its steps; [`Refused`] why nothing changes.
+//! [`apply`] says what each command means; `run` is what becomes of the run, `steps` of its steps, `guards` of what ends it from outside;
+//! [`Refused`] why nothing changes.
 //!
 //! A run ends exactly once: a final phase refuses every command. A worker's commands carry its lease; an old one is refused.
 
+mod guards;
 mod refused;
 mod run;
 mod steps;
@@ -75,11 +77,9 @@ pub fn apply(state: &RunState, command: Command, now: Timestamp) -> Result<Trans
         }
         Command::WaitEnded(step, outcome) => next.end_wait(&step, outcome)?,
         Command::TimerFired(timer) => next.timer_fired(timer),
-        Command::Cancel => {
-            next.state.row.outcome = Some(Outcome::Err(RunError::new(
-                ErrorCode::RunCancelled,
-                "the run was cancelled",
-            )));
+        Command::Cancel(reason) => {
+            let error = RunError::new(ErrorCode::RunCancelled, reason);
+            next.state.row.outcome = Some(Outcome::Err(error));
             next.verdicts
                 .extend([Verdict::OpenStepsFall, Verdict::BodyStands]);
             next.end(Phase::Cancelled);

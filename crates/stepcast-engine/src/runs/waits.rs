@@ -1,20 +1,36 @@
 //! Which steps wait for an event. Filled and asked on the store's thread, in the order of commits: so a step sees exactly the events that were
 //! committed after its wait.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use stepcast_protocol::{Event, EventId, EventName, RunId, StepId};
 
-use crate::{expression::matches_data, store::EventWait};
+use super::seen::Seen;
+use crate::{
+    expression::{Expression, Scope, matches_data},
+    store::EventWait,
+};
 
 /// All open waits for events.
 #[derive(Default)]
 pub(super) struct Waits {
-    by_event: Mutex<HashMap<EventName, Vec<EventWait>>>,
+    by_event: Mutex<HashMap<EventName, Vec<Waiting>>>,
+}
+
+/// One of them.
+struct Waiting {
+    wait: EventWait,
+    condition: Option<Condition>,
+}
+
+/// What else must hold, with the event that it looks back to.
+struct Condition {
+    expression: Expression,
+    trigger: Arc<Event>,
 }
 
 impl Waits {
@@ -22,18 +38,18 @@ impl Waits {
         self.by_event.lock().clear();
     }
 
-    pub(super) fn start(&self, wait: EventWait) {
-        self.by_event
-            .lock()
-            .entry(wait.event.clone())
-            .or_default()
-            .push(wait);
+    /// A run that the trigger has started waits.
+    pub(super) fn start(&self, wait: EventWait, trigger: &Arc<Event>) {
+        let condition = Condition::of(&wait, trigger);
+        let mut by_event = self.by_event.lock();
+        let waiting = by_event.entry(wait.event.clone()).or_default();
+        waiting.push(Waiting { wait, condition });
     }
 
     pub(super) fn end(&self, run: RunId, step: &StepId, event: &str) {
         let mut by_event = self.by_event.lock();
         if let Some(waits) = by_event.get_mut(event) {
-            waits.retain(|wait| wait.run != run || wait.step != *step);
+            waits.retain(|Waiting { wait, .. }| wait.run != run || wait.step != *step);
             if waits.is_empty() {
                 by_event.remove(event);
             }
@@ -46,7 +62,11 @@ impl Waits {
         let Some(waits) = by_event.get_mut(&event.name) else {
             return Vec::new();
         };
-        let taken = waits.extract_if(.., |wait| matches(wait, event)).collect();
+        let seen = Seen::new(event);
+        let taken = waits.extract_if(.., |waiting| {
+            is_for(&waiting.wait, waiting.condition.as_ref(), event, &seen)
+        });
+        let taken = taken.map(|waiting| waiting.wait).collect();
         if waits.is_empty() {
             by_event.remove(&event.name);
         }
@@ -54,18 +74,42 @@ impl Waits {
     }
 }
 
-/// Whether the event is what the wait is for.
-pub(super) fn matches(wait: &EventWait, event: &Event) -> bool {
-    if wait.event != event.name {
-        return false;
+impl Condition {
+    fn of(wait: &EventWait, trigger: &Arc<Event>) -> Option<Self> {
+        let text = wait.condition.as_deref()?;
+        let expression = Expression::parse(text).unwrap_or_else(|error| {
+            tracing::error!(run = %wait.run, step = %wait.step, %error, "what a wait asks for cannot be read any more; nothing ends it");
+            Expression::never()
+        });
+        let trigger = Arc::clone(trigger);
+        Some(Self {
+            expression,
+            trigger,
+        })
     }
-    if wait.matching.is_empty() {
-        return true;
+
+    /// One that has no value for the event does not hold.
+    fn holds(&self, wait: &EventWait, seen: &Seen<'_>) -> bool {
+        let trigger = Seen::new(&self.trigger);
+        let scope = Scope::of(trigger.value()).with_incoming(seen.value());
+        self.expression.holds(scope).unwrap_or_else(|error| {
+            tracing::warn!(run = %wait.run, step = %wait.step, %error, "an event is taken not to be what a step waits for");
+            false
+        })
     }
-    let Ok(data) = serde_json::from_slice::<Value>(&event.data) else {
-        return false;
-    };
-    matches_data(&wait.matching, &data)
+}
+
+/// Whether the event is what a run that the trigger has started waits for.
+pub(super) fn matches(wait: &EventWait, trigger: &Arc<Event>, event: &Event) -> bool {
+    let condition = Condition::of(wait, trigger);
+    is_for(wait, condition.as_ref(), event, &Seen::new(event))
+}
+
+fn is_for(wait: &EventWait, condition: Option<&Condition>, event: &Event, seen: &Seen<'_>) -> bool {
+    wait.event == event.name
+        && wait.until.is_none_or(|until| event.at < until)
+        && (wait.matching.is_empty() || matches_data(&wait.matching, seen.data()))
+        && condition.is_none_or(|condition| condition.holds(wait, seen))
 }
 
 #[derive(Serialize)]

@@ -64,7 +64,7 @@ pub enum Write {
     Event(Arc<Event>),
     /// The sender's key of an event, remembered until the given time.
     EventKey(Arc<Event>, Timestamp),
-    /// A run's row, new or replaced. Its function, event, creation and parent are those of its first row.
+    /// A run's row, new or replaced. Its function, event, creation, parent, keys and guards are those of its first row.
     Run(Box<RunRow>),
     /// A step's row, new or replaced as a whole.
     Step(Box<StepRow>),

@@ -10,6 +10,7 @@
 pub mod batch;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod guards;
 pub mod memory;
 pub mod rows;
 pub mod sqlite;
@@ -22,6 +23,7 @@ use stepcast_protocol::{
 
 pub use self::{
     batch::{Batch, CommitError, Committed, Expect, Fence, Refusal, Urgency, Void, Write},
+    guards::Guards,
     rows::{
         BodyKey, ChannelRow, EventWait, KeptRow, MessagePage, MessageQuery, NewestQuery, Outcome,
         Parent, Phase, RunIs, RunQuery, RunRow, StepRow, StepState, StoredEvent, StoredRun, Timer,

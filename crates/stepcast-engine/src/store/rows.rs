@@ -9,6 +9,8 @@ use stepcast_protocol::{
     RunStatus, StepId, Timestamp, TopicName,
 };
 
+use super::guards::Guards;
+
 /// A channel as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelRow {
@@ -235,6 +237,8 @@ pub struct RunRow {
     pub parent: Option<Parent>,
     /// Its keys, one for each of its function's limits that count by a key, as its event had them when it was created.
     pub keys: Vec<String>,
+    /// What ends it from outside, as its function asked when it was created.
+    pub guards: Guards,
 }
 
 /// What a step does. The numbers are persisted: keep them stable.
@@ -386,8 +390,12 @@ pub struct EventWait {
     pub event: EventName,
     /// What its data must contain.
     pub matching: Vec<Matching>,
+    /// What else must hold, as an expression of which the parts in `matching` are left out.
+    pub condition: Option<String>,
     /// Only events with a later place count. [`Self::NOW`] becomes the place of the newest event at the wait's commit.
     pub after: u64,
+    /// Events from then on do not count.
+    pub until: Option<Timestamp>,
 }
 
 impl EventWait {

@@ -4,6 +4,7 @@ mod cancel;
 mod commits;
 mod crashes;
 mod events;
+mod guards;
 mod leases;
 mod parking;
 mod places;

@@ -105,6 +105,7 @@ fn failure(error: Error) -> Failure {
     Failure {
         terminal,
         error: error.into_run_error(),
+        pause: None,
     }
 }
 

@@ -66,6 +66,12 @@ impl Step {
             .id
             .clone()
             .map_err(|error| Error::coded(ErrorCode::BadRequest, error).terminal())?;
+        if id.is_reserved() {
+            let text = format!(
+                "step id `{id}` begins with `$`, as the engine's own do; begin it with another character"
+            );
+            return Err(Error::coded(ErrorCode::BadRequest, text).terminal());
+        }
         self.execution
             .claim(StepKey::new(id, verb).with_target(target))
     }

@@ -98,6 +98,7 @@ fn report(claim: &mut Claim, result: Result<Bytes, Error>, retry: Retry) {
             let failure = Failure {
                 terminal: error.is_terminal(),
                 error: error.into_run_error(),
+                pause: None,
             };
             execution.lease.step_failed(key, failure, retry);
         }

@@ -34,7 +34,11 @@ impl Next {
         let row = &mut self.state.row;
         row.phase = Phase::Leased;
         row.lease += 1;
+        let is_first = row.started_at.is_none();
         row.started_at.get_or_insert(self.now);
+        if is_first {
+            self.on_first_lease();
+        }
         self.row_changed = true;
         self.effects.push(Effect::Start);
         Ok(())
@@ -90,11 +94,7 @@ impl Next {
     }
 
     pub(super) fn body_failed(&mut self, failure: Failure, retry: Retry, chance: f64) {
-        let pause = if failure.terminal {
-            None
-        } else {
-            retry.pause(self.state.row.attempt, chance)
-        };
+        let pause = failure.pause_after(self.state.row.attempt, retry, chance);
         self.state.row.outcome = Some(Outcome::Err(failure.error));
         self.verdicts.push(Verdict::OpenStepsFall);
         match pause {
@@ -120,6 +120,7 @@ impl Next {
             }
         }
         self.clear_due();
+        self.drop_guards();
         let row = &mut self.state.row;
         row.phase = phase;
         row.ended_at = Some(self.now);

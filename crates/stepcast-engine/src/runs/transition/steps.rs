@@ -133,11 +133,7 @@ impl Next {
         chance: f64,
     ) -> Result<(), Refused> {
         let attempts = self.step(key.clone())?.attempts + 1;
-        let pause = if failure.terminal {
-            None
-        } else {
-            retry.pause(attempts, chance)
-        };
+        let pause = failure.pause_after(attempts, retry, chance);
         let Some(pause) = pause else {
             return self.step_ended(key, Outcome::Err(failure.error));
         };

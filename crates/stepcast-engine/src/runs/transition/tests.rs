@@ -11,6 +11,7 @@ use stepcast_protocol::limits;
 
 use self::world::{World, key};
 use super::{steps::pause_of, *};
+use crate::runs::CancelReason;
 use crate::{
     runs::{
         command::{Failure, StepKey},
@@ -158,7 +159,7 @@ impl World {
                 retry: Retry::times(2).with_base(Duration::from_secs(90)),
                 chance: 0.5,
             }),
-            Op::Cancelled => drop(self.command(Command::Cancel)),
+            Op::Cancelled => drop(self.command(Command::Cancel(CancelReason::Asked))),
             Op::Passes { secs } => self.now = until(self, secs),
             Op::Fires { stale: false } => self.fire_due(),
             Op::Fires { stale: true } => self.fire_again(),

@@ -7,7 +7,7 @@ use stepcast_protocol::{FunctionId, Message, Origin, limits};
 
 use super::{Place, everything, put, samples::*};
 use crate::store::{
-    ChannelRow, EventWait, MessageQuery, Outcome, Parent, Phase, RunQuery, RunRow, StepRow,
+    ChannelRow, EventWait, Guards, MessageQuery, Outcome, Parent, Phase, RunQuery, RunRow, StepRow,
     StepState, StoredEvent, StoredRun, Timer, Verb, Write, rows::Matching,
 };
 
@@ -35,7 +35,9 @@ pub(super) async fn every_write_reads_back(place: Box<dyn Place>) {
             field: "data.job".to_owned(),
             value: serde_json::json!({"a": [1.5, null]}),
         }],
+        condition: Some("async.data.n > 1".to_owned()),
         after: 77,
+        until: Some(at(9)),
     };
     let timer = Timer {
         at: at(3),
@@ -289,7 +291,9 @@ pub(super) async fn event_waits_know_their_place(place: Box<dyn Place>) {
         step: step_id(name),
         event: event_name("e"),
         matching: Vec::new(),
+        condition: None,
         after: EventWait::NOW,
+        until: None,
     };
     let write = |run, name: &str| Write::EventWait(Box::new(wait(run, name)));
     put(&store, vec![write(2, "none-yet")]).await.unwrap();
@@ -332,6 +336,11 @@ pub(super) async fn runs_are_found(place: Box<dyn Place>) {
         RunRow {
             due_at: at(10),
             keys: vec!["a".to_owned(), "\"b".to_owned()],
+            guards: Guards {
+                cancel_on: vec![event_name("stop"), event_name("halt")],
+                ends_within: Some(std::time::Duration::from_millis(1_500)),
+                ..Guards::default()
+            },
             ..run(2, Phase::Queued)
         },
         RunRow {

@@ -8,7 +8,7 @@ use stepcast_protocol::{
     Origin, RunError, RunId, StepId, Timestamp, TopicName,
 };
 
-use crate::store::{Phase, RunRow, StepRow, StepState, Verb, Write, rows::Outcome};
+use crate::store::{Guards, Phase, RunRow, StepRow, StepState, Verb, Write, rows::Outcome};
 
 /// The n-th run's id.
 #[must_use]
@@ -154,6 +154,7 @@ pub fn run(n: u64, phase: Phase) -> RunRow {
         outcome: None,
         parent: None,
         keys: Vec::new(),
+        guards: Guards::default(),
     }
 }
 

@@ -81,6 +81,8 @@ fn put_run(tables: &mut Tables, run: &RunRow) {
             event: first.event,
             created_at: first.created_at,
             parent: first.parent.clone(),
+            keys: first.keys.clone(),
+            guards: first.guards.clone(),
             ..run.clone()
         },
     };

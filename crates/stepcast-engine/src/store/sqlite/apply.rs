@@ -107,7 +107,7 @@ fn put_run(conn: &Connection, run: &RunRow) -> rusqlite::Result<()> {
     let (result, error) = outcome(run.outcome.as_ref());
     conn.prepare_cached(
         "INSERT INTO runs (id, function, event, phase, lease, attempt, crashes, due_at, created_at, started_at, ended_at, \
-         result, error, parent_run, parent_step, keys) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
+         result, error, parent_run, parent_step, keys, guards) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
          ON CONFLICT DO UPDATE SET phase = ?4, lease = ?5, attempt = ?6, crashes = ?7, due_at = ?8, started_at = ?10, \
          ended_at = ?11, result = ?12, error = ?13",
     )?
@@ -128,6 +128,7 @@ fn put_run(conn: &Connection, run: &RunRow) -> rusqlite::Result<()> {
         run.parent.as_ref().map(|parent| parent.run.to_bytes()),
         run.parent.as_ref().map(|parent| parent.step.as_str()),
         (!run.keys.is_empty()).then(|| json(&run.keys)),
+        (!run.guards.is_empty()).then(|| json(&run.guards)),
     ])?;
     Ok(())
 }
@@ -197,9 +198,10 @@ fn clear_timer(conn: &Connection, Timer { at, run, step }: &Timer) -> rusqlite::
 /// The newest place is asked of SQLite's own count, which stays when the newest events are deleted.
 fn put_event_wait(conn: &Connection, wait: &EventWait) -> rusqlite::Result<()> {
     conn.prepare_cached(
-        "INSERT INTO event_waits (run, step, event, matching, after) \
-         VALUES (?1, ?2, ?3, ?4, coalesce(?5, (SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)) \
-         ON CONFLICT DO UPDATE SET event = excluded.event, matching = excluded.matching, after = excluded.after",
+        "INSERT INTO event_waits (run, step, event, matching, after, condition, until) \
+         VALUES (?1, ?2, ?3, ?4, coalesce(?5, (SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0), ?6, ?7) \
+         ON CONFLICT DO UPDATE SET event = excluded.event, matching = excluded.matching, after = excluded.after, \
+         condition = excluded.condition, until = excluded.until",
     )?
     .execute(params![
         wait.run.to_bytes(),
@@ -207,6 +209,8 @@ fn put_event_wait(conn: &Connection, wait: &EventWait) -> rusqlite::Result<()> {
         wait.event.as_str(),
         json(&wait.matching),
         (wait.after != EventWait::NOW).then(|| int(wait.after)),
+        wait.condition,
+        millis(wait.until),
     ])?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use stepcast_protocol::{
 };
 
 use super::error::backend;
-use crate::store::{BodyKey, Phase, StoreError, Verb, rows::Matching};
+use crate::store::{BodyKey, Guards, Phase, StoreError, Verb, rows::Matching};
 
 /// What one column can hold.
 pub(super) trait Cell: Sized {
@@ -223,4 +223,4 @@ macro_rules! jsons {
     };
 }
 
-jsons!(RunError, Vec<Matching>);
+jsons!(RunError, Vec<Matching>, Vec<String>, Guards);

@@ -66,7 +66,7 @@ pub(super) fn closed_cleanly(conn: &Connection, epoch: Epoch) -> Answer<Option<b
 }
 
 const RUN: &str = "SELECT id, function, event, phase, lease, attempt, crashes, due_at, created_at, started_at, ended_at, \
-                   result, error, parent_run, parent_step, keys FROM runs";
+                   result, error, parent_run, parent_step, keys, guards FROM runs";
 
 pub(super) fn run(conn: &Connection, id: RunId) -> Answer<Option<StoredRun>> {
     let doing = |error| backend(format_args!("reading run {id}"), error);
@@ -212,15 +212,9 @@ fn decode_run(row: &Row<'_>) -> Answer<RunRow> {
         ended_at: cells.get(10)?,
         outcome: outcome(cells, 11)?,
         parent: parent(cells)?,
-        keys: keys(cells, 15)?,
+        keys: cells.get::<Option<_>>(15)?.unwrap_or_default(),
+        guards: cells.get::<Option<_>>(16)?.unwrap_or_default(),
     })
-}
-
-fn keys(cells: Cells<'_>, column: usize) -> Answer<Vec<String>> {
-    let Some(json): Option<String> = cells.get(column)? else {
-        return Ok(Vec::new());
-    };
-    serde_json::from_str(&json).map_err(|error| cells.wrong(column, &error.to_string()))
 }
 
 fn parent(cells: Cells<'_>) -> Answer<Option<Parent>> {
@@ -360,7 +354,8 @@ pub(super) fn event_waits(
     };
     page(
         conn,
-        "SELECT run, step, event, matching, after FROM event_waits WHERE (run, step) > (?1, ?2) ORDER BY run, step LIMIT ?3",
+        "SELECT run, step, event, matching, condition, after, until FROM event_waits \
+         WHERE (run, step) > (?1, ?2) ORDER BY run, step LIMIT ?3",
         params![run, step, capped(limit)],
         |row| {
             let cells = Cells::new(row, "event wait", 2);
@@ -369,7 +364,9 @@ pub(super) fn event_waits(
                 step: cells.get(1)?,
                 event: cells.get(2)?,
                 matching: cells.get(3)?,
-                after: cells.get(4)?,
+                condition: cells.get(4)?,
+                after: cells.get(5)?,
+                until: cells.get(6)?,
             })
         },
     )

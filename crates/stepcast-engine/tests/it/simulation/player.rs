@@ -124,6 +124,7 @@ fn failure(error: Error) -> Failure {
     Failure {
         terminal: error.is_terminal(),
         error: error.into_run_error(),
+        pause: None,
     }
 }
 

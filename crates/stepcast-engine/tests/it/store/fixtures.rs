@@ -80,7 +80,9 @@ fn event_wait() -> EventWait {
         step: samples::step_id("w"),
         event: samples::event_name("e"),
         matching: Vec::new(),
+        condition: None,
         after: 1,
+        until: None,
     }
 }
 

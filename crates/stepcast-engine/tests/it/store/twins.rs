@@ -155,7 +155,9 @@ fn event_wait() -> impl Strategy<Value = EventWait> {
         step,
         event: samples::event_name(event),
         matching: Vec::new(),
+        condition: None,
         after,
+        until: None,
     })
 }
 

@@ -9,7 +9,10 @@ use std::{
 use stepcast_protocol::{Event, EventId, EventName, FunctionId, RunId};
 
 use super::*;
-use crate::store::{RunRow, StoredRun};
+use crate::{
+    runs::CancelReason,
+    store::{RunRow, StoredRun},
+};
 
 /// What is on disk.
 #[derive(Debug)]
@@ -45,7 +48,10 @@ pub(super) fn key(verb: Verb, n: usize) -> StepKey {
 
 pub(super) fn failure(terminal: bool) -> Failure {
     let error = RunError::new(ErrorCode::Internal, "it broke");
-    Failure { error, terminal }
+    Failure {
+        terminal,
+        ..Failure::of(error)
+    }
 }
 
 impl World {
@@ -115,7 +121,9 @@ impl World {
                 step: step.id.clone(),
                 event: EventName::parse("app/answer").unwrap(),
                 matching: Vec::new(),
+                condition: None,
                 after: EventWait::NOW,
+                until: None,
             })
         });
         self.work(Work::WaitStarted { step, until, event });
@@ -190,7 +198,7 @@ impl World {
         assert!(timers.is_empty(), "{timers:?}");
         assert!(waits.is_empty(), "{waits:?}");
         assert!(self.timers.is_empty() && self.waits.is_empty());
-        for command in [Command::Lease, Command::Cancel] {
+        for command in [Command::Lease, Command::Cancel(CancelReason::Asked)] {
             let refused = self.command(command).unwrap_err();
             assert_eq!(refused.code(), ErrorCode::RunEnded);
         }

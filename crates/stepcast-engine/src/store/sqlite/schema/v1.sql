@@ -41,7 +41,7 @@ CREATE TABLE event_keys (
 
 CREATE INDEX event_keys_by_end ON event_keys (until);
 
--- At most one of result and error is set. The keys are a JSON list, absent when there are none.
+-- At most one of result and error is set. Keys and guards are JSON, absent when there are none.
 CREATE TABLE runs (
     id          BLOB PRIMARY KEY,
     function    TEXT NOT NULL,
@@ -58,7 +58,8 @@ CREATE TABLE runs (
     error       TEXT,
     parent_run  BLOB,
     parent_step TEXT,
-    keys        TEXT
+    keys        TEXT,
+    guards      TEXT
 ) STRICT, WITHOUT ROWID;
 
 -- Queries repeat the condition so that the planner may use these.
@@ -100,7 +101,9 @@ CREATE TABLE event_waits (
     step     TEXT NOT NULL,
     event    TEXT NOT NULL,
     matching TEXT NOT NULL,
+    condition TEXT,
     after    INTEGER NOT NULL,
+    until    INTEGER,
     PRIMARY KEY (run, step)
 ) STRICT, WITHOUT ROWID;
 
