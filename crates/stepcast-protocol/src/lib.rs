@@ -26,6 +26,7 @@ pub mod names;
 pub mod paths;
 pub mod pattern;
 pub mod run;
+pub mod sdk;
 pub mod template;
 pub mod timestamp;
 pub mod topic;

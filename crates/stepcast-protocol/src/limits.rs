@@ -110,3 +110,33 @@ pub const SCHEDULE_BYTES: usize = 512;
 pub const JITTER_MIN: Duration = Duration::from_secs(1);
 /// The longest time over which the runs of a schedule may be spread.
 pub const JITTER_MAX: Duration = Duration::from_secs(5 * 60);
+/// The longest that an SDK's step may sleep or wait.
+pub const WAIT: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// Bytes of a call to an SDK; a call with more state leaves it out and the SDK fetches it.
+pub const CALL_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of an SDK's answer to a call.
+pub const ANSWER_FROM_SDK_BYTES: usize = 8 * 1024 * 1024;
+/// The shortest wait that an SDK may ask for before its next attempt.
+pub const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
+/// The longest wait that an SDK may ask for before its next attempt.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How far the time in a signature may lie from now.
+pub const SIGNATURE_AGE: Duration = Duration::from_secs(5 * 60);
+/// Bytes of a signing key's secret, written as hex digits.
+pub const SIGNING_KEY_BYTES: usize = 16;
+/// Functions of one app.
+pub const FUNCTIONS_PER_APP: usize = 1_000;
+/// Triggers of one function.
+pub const TRIGGERS_PER_FUNCTION: usize = 10;
+/// Events that may cancel one function.
+pub const CANCELS_PER_FUNCTION: usize = 5;
+/// Concurrency rules of one function.
+pub const CONCURRENCY_RULES: usize = 2;
+/// Retries that a function may ask for, after its first attempt.
+pub const RETRIES: u32 = 20;
+/// The shortest random delay of a cron trigger.
+pub const CRON_JITTER_MIN: Duration = Duration::from_secs(1);
+/// The longest random delay of a cron trigger.
+pub const CRON_JITTER_MAX: Duration = Duration::from_secs(5 * 60);
+/// Arrays and objects inside each other in JSON that is sent to an SDK.
+pub const JSON_DEPTH: usize = 256;

@@ -173,6 +173,11 @@ name! {
 }
 
 name! {
+    /// An app's id: what serves functions at one address.
+    AppId, "app id"
+}
+
+name! {
     /// A function's id, e.g. `generate`; unique within an app.
     FunctionId, "function id"
 }

@@ -1,0 +1,37 @@
+//! What Stepcast and an SDK that serves functions over HTTP say to each other.
+//!
+//! The SDK is the npm package `inngest` in the form in which it is published. Stepcast calls its functions with what is
+//! remembered of their steps; it answers with ops. Everything here is data: nothing connects, waits or looks at a clock.
+//! Read in this order:
+//!
+//! - [`json`], [`StepHash`], [`Until`] and [`Failure`]: values, steps, durations and errors in the SDK's form.
+//! - [`op`]: what an SDK reports; [`response`]: what its answer means; [`checkpoint`]: what it reports before it answers.
+//! - [`SdkEvent`], [`Memo`] and [`call`]: what a function is called with, in [`canonical`] JSON.
+
+pub mod canonical;
+pub mod event;
+#[cfg(test)]
+mod exchange;
+pub mod failure;
+pub mod headers;
+mod hex;
+pub mod json;
+pub mod memo;
+pub mod op;
+pub mod response;
+pub mod retry_after;
+pub mod step;
+pub mod until;
+pub mod version;
+
+pub use canonical::{CanonicalError, canonical};
+pub use event::SdkEvent;
+pub use failure::{Failure, Verdict};
+pub use json::{Json, JsonError};
+pub use memo::Memo;
+pub use op::{Action, Conflict, Op, OpError, Opcode, Parallel, StepOp, Timing};
+pub use response::{Answer, Outcome, Response, ResponseError};
+pub use retry_after::RetryAfter;
+pub use step::{StepHash, StepHashError};
+pub use until::{Until, UntilError};
+pub use version::ProtocolVersion;
