@@ -47,6 +47,9 @@ const RECORDINGS: [(&str, &str); 14] = recordings! {
     "16_run_topic_messages"
 };
 
+/// The configuration of an app with 15 functions.
+pub(super) const REGISTRATION: &str = include_str!("../../tests/fixtures/sdk/register.json");
+
 /// Everything of one kind, in the order of the recordings, with the recording's number.
 pub(super) fn all(kind: Kind) -> Vec<(&'static str, Exchange)> {
     RECORDINGS

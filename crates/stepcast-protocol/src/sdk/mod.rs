@@ -4,11 +4,13 @@
 //! remembered of their steps; it answers with ops. Everything here is data: nothing connects, waits or looks at a clock.
 //! Read in this order:
 //!
+//! - [`config`]: what an app says of its functions when it is synced.
 //! - [`json`], [`StepHash`], [`Until`] and [`Failure`]: values, steps, durations and errors in the SDK's form.
 //! - [`op`]: what an SDK reports; [`response`]: what its answer means; [`checkpoint`]: what it reports before it answers.
 //! - [`SdkEvent`], [`Memo`] and [`call`]: what a function is called with, in [`canonical`] JSON.
 
 pub mod canonical;
+pub mod config;
 pub mod event;
 #[cfg(test)]
 mod exchange;
@@ -25,6 +27,7 @@ pub mod until;
 pub mod version;
 
 pub use canonical::{CanonicalError, canonical};
+pub use config::{AppConfig, ConfigError, FunctionConfig};
 pub use event::SdkEvent;
 pub use failure::{Failure, Verdict};
 pub use json::{Json, JsonError};
