@@ -10,6 +10,7 @@ use super::Answer;
 #[derive(Deserialize)]
 pub(super) struct Exchange {
     pub(super) kind: Kind,
+    pub(super) url: String,
     #[serde(default)]
     pub(super) status: u16,
     pub(super) headers: BTreeMap<String, String>,

@@ -9,7 +9,9 @@
 //! - [`op`]: what an SDK reports; [`response`]: what its answer means; [`checkpoint`]: what it reports before it answers.
 //! - [`SdkEvent`], [`Memo`] and [`call`]: what a function is called with, in [`canonical`] JSON.
 
+pub mod call;
 pub mod canonical;
+pub mod checkpoint;
 pub mod config;
 pub mod event;
 #[cfg(test)]
@@ -26,7 +28,9 @@ pub mod step;
 pub mod until;
 pub mod version;
 
+pub use call::{Call, CallBody, Checkpoints, Dispatch, Immediate, State, Target};
 pub use canonical::{CanonicalError, canonical};
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{AppConfig, ConfigError, FunctionConfig};
 pub use event::SdkEvent;
 pub use failure::{Failure, Verdict};
