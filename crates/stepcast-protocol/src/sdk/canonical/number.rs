@@ -52,7 +52,7 @@ fn write_finite(value: f64, out: &mut String) {
         out.push('-');
     }
     let (digits, exponent) = shortest(value.abs());
-    let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
+    let count = length(&digits);
     let point = exponent + 1;
     if (1..=21).contains(&point) && count <= point {
         out.push_str(&digits);
@@ -71,14 +71,22 @@ fn write_finite(value: f64, out: &mut String) {
     }
 }
 
-/// The fewest digits that mean this value, and the power of ten of the first.
+/// The fewest digits that mean this value, and the power of ten of the first. Of two that are equally near the even one is
+/// right, which is what serde_json writes and the standard library does not.
 fn shortest(value: f64) -> (String, i32) {
-    let text = format!("{value:e}");
-    let (digits, exponent) = text
-        .split_once('e')
-        .expect("this format always has an exponent");
-    let exponent = exponent.parse().expect("the exponent is a small integer");
-    (digits.replace('.', ""), exponent)
+    let text = serde_json::to_string(&value).expect("a finite number can be written as JSON");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_start_matches('0');
+    let skipped = length(&digits) - length(significant);
+    let exponent: i32 = exponent.parse().expect("the exponent is a small integer");
+    let first = exponent + length(whole) - 1 - skipped;
+    (significant.trim_end_matches('0').to_owned(), first)
+}
+
+fn length(digits: &str) -> i32 {
+    i32::try_from(digits.len()).expect("a number has few digits")
 }
 
 fn zeros(count: i32, out: &mut String) {
