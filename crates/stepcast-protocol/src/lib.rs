@@ -9,6 +9,7 @@
 //! - [`message`] and [`event`]: what is published, and what triggers functions; [`pattern`]: which events do.
 //! - [`frame`]: what the server and a native reader say to each other.
 //! - [`run`]: a run's status as the outside sees it.
+//! - [`sdk`]: what Stepcast and functions that npm `inngest` serves say to each other.
 //! - [`claims`]: what a token permits.
 //! - [`error`]: one [`ErrorCode`] for every refusal, with HTTP status and retryability.
 //! - [`limits`] and [`paths`]: every bound and every route, each in one file.

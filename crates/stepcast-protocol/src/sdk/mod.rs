@@ -7,7 +7,9 @@
 //! - [`config`]: what an app says of its functions when it is synced.
 //! - [`json`], [`StepHash`], [`Until`] and [`Failure`]: values, steps, durations and errors in the SDK's form.
 //! - [`op`]: what an SDK reports; [`response`]: what its answer means; [`checkpoint`]: what it reports before it answers.
-//! - [`SdkEvent`], [`Memo`] and [`call`]: what a function is called with, in [`canonical`] JSON.
+//! - [`SdkEvent`], [`Memo`] and [`call`]: what a function is called with, in [`canonical()`] JSON.
+//! - [`Signature`] and [`SigningKey`]: how both sides know each other; [`internal`]: the engine's own events.
+//! - [`headers`]: the names of all headers.
 
 pub mod call;
 pub mod canonical;
@@ -19,11 +21,14 @@ mod exchange;
 pub mod failure;
 pub mod headers;
 mod hex;
+pub mod internal;
 pub mod json;
 pub mod memo;
 pub mod op;
 pub mod response;
 pub mod retry_after;
+pub mod signature;
+pub mod signing_key;
 pub mod step;
 pub mod until;
 pub mod version;
@@ -34,11 +39,14 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{AppConfig, ConfigError, FunctionConfig};
 pub use event::SdkEvent;
 pub use failure::{Failure, Verdict};
+pub use internal::{Caller, CallerError, CronTick, Ending, InternalEvent, Invocation, RunEnd};
 pub use json::{Json, JsonError};
 pub use memo::Memo;
 pub use op::{Action, Conflict, Op, OpError, Opcode, Parallel, StepOp, Timing};
 pub use response::{Answer, Outcome, Response, ResponseError};
 pub use retry_after::RetryAfter;
+pub use signature::{Signature, SignatureError};
+pub use signing_key::{SigningKey, SigningKeyError};
 pub use step::{StepHash, StepHashError};
 pub use until::{Until, UntilError};
 pub use version::ProtocolVersion;
