@@ -13,7 +13,7 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::{
     civil::DateTime,
@@ -277,14 +277,6 @@ impl PartialEq for Schedule {
 }
 
 impl Eq for Schedule {}
-
-impl FromStr for Schedule {
-    type Err = ScheduleError;
-
-    fn from_str(text: &str) -> Result<Self, ScheduleError> {
-        Self::parse(text)
-    }
-}
 
 impl Serialize for Schedule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

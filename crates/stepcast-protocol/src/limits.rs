@@ -102,8 +102,13 @@ pub const STEP_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
 pub const EXPRESSION_BYTES: usize = 4 * 1024;
 /// Levels to which an expression may nest.
 pub const EXPRESSION_NESTING: usize = 32;
-/// Steps that one evaluation of an expression may take: operators, fields, elements of lists, 64 bytes of a text.
+/// Steps that one evaluation of an expression may take: operators, fields, elements of lists, 64 bytes of a text; 8 for each byte that a
+/// pattern is held against.
 pub const EXPRESSION_WORK: usize = 100_000;
+/// Patterns of `matches` that one expression may have.
+pub const EXPRESSION_PATTERNS: usize = 8;
+/// Bytes of the program that one pattern of `matches` may become.
+pub const EXPRESSION_PATTERN_BYTES: usize = 64 * 1024;
 /// Bytes of a cron schedule.
 pub const SCHEDULE_BYTES: usize = 512;
 /// The shortest time over which the runs of a schedule may be spread.

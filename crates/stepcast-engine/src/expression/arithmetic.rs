@@ -52,7 +52,9 @@ pub(super) fn text_of(value: &Value) -> Option<std::borrow::Cow<'_, str>> {
     }
 }
 
-/// Whole numbers stay whole, also when they are divided; with a double, all is double. With nothing there is nothing.
+/// Whole numbers stay whole while they can; with a double, all is double. With nothing there is nothing.
+///
+/// As JSON does not tell 7 from 7.0, 7 / 2 is 3.5 either way.
 pub(super) fn arithmetic<'a>(
     operator: Arithmetic,
     one: &Found<'_>,
@@ -66,7 +68,11 @@ pub(super) fn arithmetic<'a>(
         return Err(cannot(operator.symbol(), one, other));
     };
     let result = match (integer(left), integer(right)) {
-        (Some(left), Some(right)) => on_integers(operator, left, right).and_then(from_integer),
+        (Some(left), Some(right))
+            if operator != Arithmetic::Divide || left.checked_rem(right) == Some(0) =>
+        {
+            on_integers(operator, left, right).and_then(from_integer)
+        }
         _ => Number::from_f64(on_doubles(operator, double(left), double(right))),
     };
     let symbol = operator.symbol();

@@ -54,34 +54,20 @@ pub fn matches_data(matching: &[Matching], data: &Value) -> bool {
     })
 }
 
-/// One equality: what the field must be.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Operand {
-    /// This value.
-    Constant(Value),
+/// What the field of an equality must be.
+enum Operand<'a> {
+    Constant(&'a Value),
     /// What stands below these keys in the event that started the run.
-    Event(Vec<String>),
+    Event(&'a [String]),
 }
 
 impl Expression {
-    /// The equalities that must hold for the expression to hold: the keys of a field of the incoming event (`async.data.x` is
-    /// `data`, `x`), and what it must equal.
-    #[must_use]
-    pub fn equalities(&self) -> Vec<(Vec<String>, Operand)> {
-        self.terms()
-            .filter_map(|(node, _)| equality(node, Root::Incoming))
-            .collect()
-    }
-
     /// Fills in the event that started the run, for events that come in as `async`: of a `waitForEvent` or a `cancelOn`.
     #[must_use]
-    pub fn bind(&self, event: &Value) -> Bound {
+    pub fn bind<'a>(&'a self, event: &'a Value) -> Bound {
         self.split(Root::Incoming, |operand| match operand {
             Operand::Constant(value) => Some(value),
-            Operand::Event(keys) => keys
-                .iter()
-                .try_fold(event, |value, key| value.get(key))
-                .cloned(),
+            Operand::Event(keys) => keys.iter().try_fold(event, |value, key| value.get(key)),
         })
     }
 
@@ -95,15 +81,19 @@ impl Expression {
         })
     }
 
-    fn split(&self, incoming: Root, value_of: impl Fn(Operand) -> Option<Value>) -> Bound {
+    fn split<'a>(
+        &'a self,
+        incoming: Root,
+        value_of: impl Fn(Operand<'a>) -> Option<&'a Value>,
+    ) -> Bound {
         let mut matching = Vec::new();
         let mut rest = Vec::new();
         for (node, span) in self.terms() {
             let found = equality(node, incoming).and_then(|(keys, operand)| {
-                let value = value_of(operand).filter(is_indexable)?;
+                let value = value_of(operand).filter(|value| is_indexable(value))?;
                 Some(Matching {
-                    field: field(&keys)?,
-                    value,
+                    field: field(keys)?,
+                    value: value.clone(),
                 })
             });
             match found {
@@ -162,29 +152,32 @@ fn field(keys: &[String]) -> Option<String> {
     }
 }
 
-fn equality(node: &Node, incoming: Root) -> Option<(Vec<String>, Operand)> {
+fn equality(node: &Node, incoming: Root) -> Option<(&[String], Operand<'_>)> {
     let Node::Compare(Comparison::Equal, sides) = node else {
         return None;
     };
-    let side = |field: &Node, other: &Node| {
-        let Node::Path(Path { root, keys }) = field else {
-            return None;
-        };
-        if *root != incoming {
-            return None;
-        }
-        Some((keys.clone(), operand(other)?))
-    };
-    side(&sides[0], &sides[1]).or_else(|| side(&sides[1], &sides[0]))
+    let [one, other] = &**sides;
+    side(one, other, incoming).or_else(|| side(other, one, incoming))
 }
 
-fn operand(node: &Node) -> Option<Operand> {
+fn side<'a>(
+    field: &'a Node,
+    other: &'a Node,
+    incoming: Root,
+) -> Option<(&'a [String], Operand<'a>)> {
+    match field {
+        Node::Path(Path { root, keys }) if *root == incoming => Some((keys, operand(other)?)),
+        _ => None,
+    }
+}
+
+fn operand(node: &Node) -> Option<Operand<'_>> {
     match node {
-        Node::Literal(value) => Some(Operand::Constant(value.clone())),
+        Node::Literal(value) => Some(Operand::Constant(value)),
         Node::Path(Path {
             root: Root::Event,
             keys,
-        }) => Some(Operand::Event(keys.clone())),
+        }) => Some(Operand::Event(keys)),
         _ => None,
     }
 }

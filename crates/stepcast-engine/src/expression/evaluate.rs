@@ -16,6 +16,9 @@ use super::{
     node::{Arithmetic, Comparison, Each, EachKind, Node, Path, Root},
 };
 
+/// Work for each byte that a pattern is held against: as much as a pattern of the largest size may need.
+const PATTERN_WORK: usize = 8;
+
 /// Why an expression has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -137,7 +140,7 @@ impl<'a> Evaluation<'a> {
                 match text.value() {
                     None | Some(Value::Null) => Ok(false.into()),
                     Some(Value::String(text)) => {
-                        self.spend(text.len() / 4)?;
+                        self.spend(text.len() * PATTERN_WORK)?;
                         Ok(pattern.is_match(text).into())
                     }
                     Some(_) => Err(Failure::types(format!(
@@ -324,6 +327,7 @@ impl<'a> Evaluation<'a> {
         self.spend(elements.len())?;
         let mut kept = Vec::new();
         let mut count = 0_usize;
+        let mut undecided = None;
         for element in elements {
             if let Found::Made(value) = &element {
                 self.spend_value(value)?;
@@ -332,7 +336,13 @@ impl<'a> Evaluation<'a> {
             self.elements.push(element);
             let found = self.find(&each.body);
             self.elements.pop();
-            let found = found?;
+            let found = match (found, each.kind) {
+                (Err(Failure::Type(problem)), EachKind::All | EachKind::Exists) => {
+                    undecided = Some(Failure::Type(problem));
+                    continue;
+                }
+                (found, _) => found?,
+            };
             match (each.kind, found.is_true()) {
                 (EachKind::All, false) => return Ok(false.into()),
                 (EachKind::Exists, true) => return Ok(true.into()),
@@ -346,6 +356,10 @@ impl<'a> Evaluation<'a> {
                 (EachKind::All, true)
                 | (EachKind::Exists | EachKind::ExistsOne | EachKind::Filter, false) => {}
             }
+        }
+        // As with `&&` and `||`, it matters only when no other element decides.
+        if let Some(failure) = undecided {
+            return Err(failure);
         }
         Ok(match each.kind {
             EachKind::All => true.into(),

@@ -21,13 +21,13 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 use stepcast_protocol::{ErrorCode, limits};
 
-pub use bind::{Bound, Operand, matches_data};
+pub use bind::{Bound, matches_data};
 pub use compare::{index_key, same_value};
 
 use evaluate::{Evaluation, Failure};
@@ -221,14 +221,6 @@ impl PartialEq for Expression {
 }
 
 impl Eq for Expression {}
-
-impl FromStr for Expression {
-    type Err = ExpressionError;
-
-    fn from_str(text: &str) -> Result<Self, ExpressionError> {
-        Self::parse(text)
-    }
-}
 
 impl Serialize for Expression {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

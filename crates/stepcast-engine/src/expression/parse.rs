@@ -1,6 +1,7 @@
 //! From words to a tree.
 
 mod calls;
+mod pattern;
 
 use std::ops::Range;
 
@@ -19,6 +20,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Fault> {
         next: 0,
         depth: 0,
         elements: Vec::new(),
+        patterns: 0,
     };
     let node = parser.expression()?;
     match &parser.peek().kind {
@@ -34,6 +36,8 @@ struct Parser {
     depth: usize,
     /// The names of the elements of the `exists` and its like around here.
     elements: Vec<String>,
+    /// How many patterns of `matches` have been read.
+    patterns: usize,
 }
 
 enum Operator {

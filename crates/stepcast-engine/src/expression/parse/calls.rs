@@ -1,18 +1,15 @@
 //! Calls: functions, methods, and `exists` and its like, which name an element.
 
-use regex::RegexBuilder;
 use serde_json::Value;
+use stepcast_protocol::limits;
 
 use super::{
     super::{
         node::{Each, EachKind, Form, Function, Node},
         token::{Fault, TokenKind},
     },
-    Parser,
+    Parser, pattern,
 };
-
-/// Bytes of the program that one pattern of `matches` may become.
-const PATTERN_BYTES: usize = 256 * 1024;
 
 impl Parser {
     /// A call whose `(` has been taken.
@@ -43,13 +40,11 @@ impl Parser {
                 ));
             }
             ("matches", Form::Method, [_, Node::Literal(Value::String(pattern))]) => {
-                let pattern = RegexBuilder::new(pattern)
-                    .size_limit(PATTERN_BYTES)
-                    .dfa_size_limit(PATTERN_BYTES)
-                    .build()
-                    .map_err(|error| {
-                        Fault::new(at, format!("the pattern of `matches`: {error}"))
-                    })?;
+                self.patterns += 1;
+                if self.patterns > limits::EXPRESSION_PATTERNS {
+                    return Err(Fault::new(at, too_many_patterns()));
+                }
+                let pattern = pattern::read(pattern).map_err(|problem| Fault::new(at, problem))?;
                 return Ok(Node::Matches(Box::new(arguments.swap_remove(0)), pattern));
             }
             ("matches", ..) => {
@@ -85,6 +80,13 @@ impl Parser {
         self.expects(")")?;
         Ok(Node::Each(Box::new(Each { kind, list, body })))
     }
+}
+
+fn too_many_patterns() -> String {
+    format!(
+        "it has more than {} patterns; join them, as in matches('^(a|b)')",
+        limits::EXPRESSION_PATTERNS
+    )
 }
 
 fn unknown_function(name: &str) -> String {

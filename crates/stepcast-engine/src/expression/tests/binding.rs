@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::store::rows::Matching;
 
 use super::{
-    super::{Operand, index_key, matches_data, same_value},
+    super::{index_key, matches_data, same_value},
     Expression, Scope, events, parse,
 };
 
@@ -81,23 +81,6 @@ fn a_trigger_sees_the_incoming_event_as_event() {
         [matching("kind", json!("a")), matching("z", json!(1))]
     );
     assert_eq!(bound.rest, Some(parse("event.data.x == event.data.y")));
-}
-
-#[test]
-fn equalities_are_told() {
-    let found = parse("async.data.a.b == event.data.x && async.name == 'n' && async.data.c > 1")
-        .equalities();
-    let keys = |keys: &[&str]| keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>();
-    assert_eq!(
-        found,
-        [
-            (
-                keys(&["data", "a", "b"]),
-                Operand::Event(keys(&["data", "x"]))
-            ),
-            (keys(&["name"]), Operand::Constant(json!("n"))),
-        ]
-    );
 }
 
 #[test]

@@ -78,8 +78,18 @@ fn what_cannot_be_read_is_pointed_at() {
         "`matches` takes a pattern in quotes, as in event.data.id.matches('^a')",
     );
     refused(
+        "event.name.matches('(a{1000}){1000}')",
+        12,
+        "the pattern of `matches` is too large for 65536 bytes; repeat less, or use `*`",
+    );
+    refused(
+        "event.name.matches('(a')",
+        12,
+        "the pattern of `matches` cannot be read: unclosed group; write \\\\ before a character that stands for itself",
+    );
+    refused(
         "has(1)",
-        5 - 4,
+        1,
         "`has` takes one field, as in has(event.data.id)",
     );
     refused(

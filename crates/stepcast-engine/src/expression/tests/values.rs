@@ -144,6 +144,15 @@ fn what_cannot_be_found_matters_only_when_nothing_else_decides() {
         "event.data.x < 'a' && true",
         "a number and a text have no order",
     );
+    holds(&[
+        "[1, 'a'].exists(x, x < 2)",
+        "['a', 1].exists(x, x < 2)",
+        "!['a', 1].all(x, x > 2)",
+    ]);
+    fails(
+        "['a', 1].exists(x, x > 2)",
+        "a text and a number have no order",
+    );
 }
 
 #[test]
@@ -152,7 +161,8 @@ fn operators_bind_as_usual() {
         ("1 + 2 * 3 - 4", json!(3)),
         ("(1 + 2) * 3", json!(9)),
         ("10 - 2 - 3", json!(5)),
-        ("7 / 2", json!(3)),
+        ("7 / 2", json!(3.5)),
+        ("6 / 2", json!(3)),
         ("7.0 / 2", json!(3.5)),
         ("7 % 4", json!(3)),
         ("-event.data.x", json!(-1)),
@@ -198,6 +208,10 @@ fn texts_are_looked_into_and_converted() {
         ("event.data.text.endsWith('lo')", json!(true)),
         ("event.data.text.contains('ell')", json!(true)),
         ("event.data.text.matches('^H[a-z]{4}$')", json!(true)),
+        (r"'a_1 b'.matches(r'^\w+\s[\w-]$')", json!(true)),
+        (r"'ä'.matches(r'\w') || '٣'.matches(r'[\d]')", json!(false)),
+        (r"'ä b'.matches(r'^[\W\S]\W\bb\b$')", json!(true)),
+        (r"'a.b\\'.matches('^a\\.b\\\\$')", json!(true)),
         (
             "lowercase(event.data.text) + uppercase('x')",
             json!("helloX"),
