@@ -139,9 +139,5 @@ pub const CANCELS_PER_FUNCTION: usize = 5;
 pub const CONCURRENCY_RULES: usize = 2;
 /// Retries that a function may ask for, after its first attempt.
 pub const RETRIES: u32 = 20;
-/// The shortest random delay of a cron trigger.
-pub const CRON_JITTER_MIN: Duration = Duration::from_secs(1);
-/// The longest random delay of a cron trigger.
-pub const CRON_JITTER_MAX: Duration = Duration::from_secs(5 * 60);
 /// Arrays and objects inside each other in JSON that is sent to an SDK.
 pub const JSON_DEPTH: usize = 256;

@@ -9,9 +9,12 @@ use crate::names::{EventName, NameError};
 pub enum EventPattern {
     /// Events of this name.
     Name(EventName),
-    /// Events whose names begin so and go on, e.g. `app/` of `app/*`.
+    /// Events whose names begin so, e.g. with `app/` of `app/*`. The engine's own, `inngest/…`, are meant only where it says so itself.
     Prefix(String),
 }
+
+/// How the names of the engine's own events begin.
+const OF_THE_ENGINE: &str = "inngest/";
 
 /// Why a text is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,14 +23,12 @@ pub enum PatternError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// A star that stands where it means nothing.
-    #[error(
-        "event pattern `{0}` has a `*` in a place of no meaning; it may stand at the end, after `/` or `.`"
-    )]
+    #[error("event pattern `{0}` has a `*` in a place of no meaning; it may stand at the end")]
     Star(String),
 }
 
 impl EventPattern {
-    /// Reads a name, or a prefix that ends in `/*` or `.*`.
+    /// Reads a name, or the beginning of names with `*` after it.
     ///
     /// ```
     /// use stepcast_protocol::{EventName, EventPattern};
@@ -46,7 +47,7 @@ impl EventPattern {
         let Some((prefix, rest)) = text.split_once('*') else {
             return Ok(Self::Name(name));
         };
-        if rest.is_empty() && prefix.ends_with(['/', '.']) {
+        if rest.is_empty() {
             return Ok(Self::Prefix(prefix.to_owned()));
         }
         Err(PatternError::Star(text.to_owned()))
@@ -58,8 +59,9 @@ impl EventPattern {
         match self {
             Self::Name(name) => name == event,
             Self::Prefix(prefix) => {
-                let rest = event.as_str().strip_prefix(prefix.as_str());
-                rest.is_some_and(|rest| !rest.is_empty())
+                let is_meant =
+                    prefix.starts_with(OF_THE_ENGINE) || !event.starts_with(OF_THE_ENGINE);
+                is_meant && event.starts_with(prefix.as_str())
             }
         }
     }
@@ -79,13 +81,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_what_follows_a_separator() {
+    fn a_star_stands_for_whatever_follows() {
         for (pattern, event, is_match) in [
             ("a/b", "a/b", true),
             ("a/b", "a/b/c", false),
             ("a/*", "a/b", true),
             ("a/*", "a/b/c", true),
-            ("a/*", "a/", false),
+            ("a/*", "a/", true),
+            ("a*", "abc", true),
+            ("*", "abc", true),
+            ("*", "inngest/function.finished", false),
+            ("inngest/*", "inngest/function.finished", true),
             ("x.*", "x.y", true),
             ("x.*", "xy", false),
         ] {
@@ -94,7 +100,7 @@ mod tests {
             let event = EventName::parse(event).unwrap();
             assert_eq!(read.matches(&event), is_match, "{pattern} {event}");
         }
-        for wrong in ["*", "a*", "a/*/b", "a/**", ""] {
+        for wrong in ["a/*/b", "a/**", "**", ""] {
             assert!(EventPattern::parse(wrong).is_err(), "{wrong}");
         }
     }

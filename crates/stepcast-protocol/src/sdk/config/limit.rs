@@ -4,12 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{
-    error::ConfigError,
-    options::Options,
-    trigger::{self, EventPattern},
-};
-use crate::{limits, sdk::until::Until};
+use super::{error::ConfigError, options::Options, trigger};
+use crate::{limits, pattern::EventPattern, sdk::until::Until};
 
 /// How many steps may execute at once.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,7 @@ pub use app::{AppConfig, SyncReply, SyncRequest};
 pub use error::ConfigError;
 pub use function::{FunctionConfig, Unsupported};
 pub use limit::{Cancel, Concurrency, Scope, Timeouts};
-pub use trigger::{Cron, EventPattern, Trigger};
+pub use trigger::{Cron, Trigger};
 pub use url::StepUrl;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde_json::Value;
 
 use super::{error::ConfigError, options::Options};
-use crate::{limits, names::EventName};
+use crate::{limits, pattern::EventPattern};
 
 /// One thing that starts a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,15 +21,6 @@ pub enum Trigger {
     Cron(Cron),
 }
 
-/// The name of an event, or the beginning of the names of several.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EventPattern {
-    /// One name.
-    Exact(EventName),
-    /// Every name that begins so, written `app/*`.
-    Prefix(String),
-}
-
 /// Times that come again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
@@ -39,37 +30,6 @@ pub struct Cron {
     pub timezone: Option<String>,
     /// Up to so much later, by chance.
     pub jitter: Option<Duration>,
-}
-
-impl EventPattern {
-    /// Whether the event is meant.
-    #[must_use]
-    pub fn matches(&self, event: &str) -> bool {
-        match self {
-            Self::Exact(name) => *name == event,
-            Self::Prefix(prefix) => event.starts_with(&**prefix),
-        }
-    }
-
-    /// A name with `*` at its end is a prefix; nothing when there is a `*` elsewhere.
-    fn parse(name: EventName) -> Option<Self> {
-        let prefix = name.strip_suffix('*').map(str::to_owned);
-        match prefix {
-            Some(prefix) if prefix.contains('*') => None,
-            Some(prefix) => Some(Self::Prefix(prefix)),
-            None if name.contains('*') => None,
-            None => Some(Self::Exact(name)),
-        }
-    }
-}
-
-impl fmt::Display for EventPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exact(name) => name.fmt(f),
-            Self::Prefix(prefix) => write!(f, "{prefix}*"),
-        }
-    }
 }
 
 impl Cron {
@@ -133,7 +93,7 @@ pub(super) fn pattern(options: &Options<'_>) -> Result<EventPattern, ConfigError
     let name = options
         .event("event")?
         .ok_or_else(|| options.missing("event", "an event's name"))?;
-    EventPattern::parse(name.clone()).ok_or_else(|| {
+    EventPattern::parse(&name).map_err(|_| {
         options.wrong(
             "event",
             &Value::from(&*name),
@@ -144,7 +104,7 @@ pub(super) fn pattern(options: &Options<'_>) -> Result<EventPattern, ConfigError
 
 fn cron(options: &Options<'_>, text: &str) -> Result<Trigger, ConfigError> {
     let jitter = options.duration("jitter")?;
-    let allowed = limits::CRON_JITTER_MIN..=limits::CRON_JITTER_MAX;
+    let allowed = limits::JITTER_MIN..=limits::JITTER_MAX;
     if let Some(jitter) = jitter
         && !allowed.contains(&jitter)
     {
