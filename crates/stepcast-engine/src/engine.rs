@@ -439,6 +439,16 @@ impl Engine {
         self.0.runs.cancel(id, CancelReason::Asked).await
     }
 
+    /// Gives a signal with its data, one JSON text, to the run that waits for it, and says which one that is.
+    ///
+    /// # Errors
+    /// [`EngineError::BadSignal`], [`EngineError::SignalNotJson`], and what the store says.
+    pub async fn signal(&self, signal: &str, data: Bytes) -> Result<Option<RunId>, EngineError> {
+        let data = serde_json::from_slice(&data)
+            .map_err(|error| EngineError::SignalNotJson(error.to_string()))?;
+        self.0.runs.signal(signal, data).await
+    }
+
     /// A setting of the installation.
     ///
     /// # Errors

@@ -98,6 +98,22 @@ pub enum EngineError {
     /// No such function.
     #[error("this program has no function `{0}`")]
     UnknownFunction(FunctionId),
+    /// A signal's name that is not allowed.
+    #[error("signal cannot be named so: {0}")]
+    BadSignal(NameError),
+    /// A signal's data that is not JSON.
+    #[error("data of a signal is not JSON: {0}")]
+    SignalNotJson(String),
+    /// A signal that another step waits for.
+    #[error(
+        "run {run} waits for signal `{signal}` already; name it otherwise, or replace that wait"
+    )]
+    SignalTaken {
+        /// The signal.
+        signal: String,
+        /// The run.
+        run: RunId,
+    },
     /// No such run.
     #[error("run {0} does not exist")]
     UnknownRun(RunId),
@@ -156,14 +172,15 @@ impl EngineError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Name(error) => error.code(),
+            Self::Name(error) | Self::BadSignal(error) => error.code(),
             Self::Parameter(_) | Self::ChannelsOverlap(..) => ErrorCode::BadChannel,
             Self::Event(error) => error.code(),
             Self::TooManyEvents { .. } | Self::PayloadTooLarge { .. } => ErrorCode::TooLarge,
             Self::BadSeed(_) | Self::FunctionTwice(_) | Self::BadSchema { .. } => {
                 ErrorCode::BadRequest
             }
-            Self::PayloadNotJson { .. } => ErrorCode::BadJson,
+            Self::SignalTaken { .. } => ErrorCode::SignalTaken,
+            Self::PayloadNotJson { .. } | Self::SignalNotJson(_) => ErrorCode::BadJson,
             Self::ReservedTopic(_) | Self::UnknownTopic { .. } => ErrorCode::BadTopic,
             Self::SchemaViolation { .. } => ErrorCode::SchemaViolation,
             Self::UnknownFunction(_) => ErrorCode::UnknownFunction,

@@ -71,6 +71,8 @@ codes! {
     LeaseLost = "lease_lost", 409, never;
     /// The attempt this belongs to is over.
     AttemptOver = "attempt_over", 409, never;
+    /// Another step waits for the signal already.
+    SignalTaken = "signal_taken", 409, never;
     /// A reader that wants messages only has lost some.
     Gap = "gap", 409, never;
     /// A reader that wants messages only has been given some that are void now.

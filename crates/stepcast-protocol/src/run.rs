@@ -9,6 +9,7 @@ use crate::{
     error::ErrorCode,
     ids::{EventId, RunId},
     names::{FunctionId, StepId},
+    sdk::Json,
 };
 
 /// The topic on a run's own channel that says where the run is.
@@ -71,6 +72,9 @@ pub struct RunError {
     /// What lies behind it, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
+    /// The error as the SDK wrote it that ran the function, with its stack; it gets it back like that. Readers of a run are not shown it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sdk: Option<Json>,
 }
 
 impl RunError {
@@ -81,6 +85,18 @@ impl RunError {
             code: code.as_str().to_owned(),
             message: message.to_string(),
             causes: Vec::new(),
+            sdk: None,
+        }
+    }
+
+    /// What readers of a run are shown of it.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        Self {
+            code: self.code.clone(),
+            message: self.message.clone(),
+            causes: self.causes.clone(),
+            sdk: None,
         }
     }
 }

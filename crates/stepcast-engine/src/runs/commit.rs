@@ -31,6 +31,8 @@ struct Prepared {
     commands: Vec<Accepted>,
     judged: Judged,
     news: News,
+    /// The events of the run's end, and the runs that they start.
+    announced: Attached,
 }
 
 /// A command of the batch, with what is needed to try it again or to tell what came of it.
@@ -129,10 +131,19 @@ impl Runs {
                 commands,
                 judged,
                 news,
+                announced: Attached::default(),
             };
             (batch, outgoing, prepared)
         });
         drop(state);
+        // Creates runs, and so needs the lock free; nobody else touches the run meanwhile, as it is committing.
+        let prepared = prepared.map(|(mut batch, outgoing, mut prepared)| {
+            if prepared.next.row.phase.is_final() {
+                prepared.announced = self.announce_end(&prepared.next.row, &cell.event, now);
+                batch.writes.append(&mut prepared.announced.writes);
+            }
+            (batch, outgoing, prepared)
+        });
         for (envelope, refused) in refused_envelopes {
             envelope.answer(Err(refused.into()));
         }
@@ -169,6 +180,7 @@ impl Runs {
             commands,
             judged,
             news,
+            announced,
         } = prepared;
         cell.published().on_committed(&judged);
         for (channel, origin, up_to) in judged.standing() {
@@ -176,7 +188,7 @@ impl Runs {
         }
         self.announce(news, cell, &next);
         let mut after = Afterwards::default();
-        let (mut attached, mut replies, mut started) = (Vec::new(), Vec::new(), None);
+        let (mut attached, mut replies, mut started) = (vec![announced], Vec::new(), None);
         {
             let mut state = cell.lock();
             state.committing = false;

@@ -13,12 +13,40 @@ use super::{
     command::{Command, Failure, StepKey, Work},
     function::FunctionConfig,
     retry::Retry,
+    seen::Seen,
 };
 use crate::{
     error::EngineError,
+    expression::{Bound, Expression},
     hub::{Draft, Outgoing},
     store::{EventWait, Outcome, Parent, StepRow, StepState, Verb, Write, rows::Matching},
 };
+
+/// What a step waits for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Awaited {
+    /// The event's name.
+    pub event: EventName,
+    /// What its data must contain.
+    pub matching: Vec<Matching>,
+    /// What else must hold of it, as `async`, and of the run's event, as `event`.
+    pub condition: Option<Expression>,
+    /// Whether events count that were accepted since the run was created, rather than since the wait began.
+    pub since_run_start: bool,
+}
+
+impl Awaited {
+    /// The next event of this name.
+    #[must_use]
+    pub const fn next(event: EventName) -> Self {
+        Self {
+            event,
+            matching: Vec::new(),
+            condition: None,
+            since_run_start: false,
+        }
+    }
+}
 
 /// The hold of one worker on one run. A cheap handle; every use carries the lease's number.
 #[derive(Clone)]
@@ -46,7 +74,7 @@ impl RunLease {
         self.runs.0.clock.wait_until(at).await;
     }
 
-    fn report(&self, work: Work, attached: Attached) {
+    pub(super) fn report(&self, work: Work, attached: Attached) {
         let envelope = Envelope {
             attached,
             ..Envelope::new(Command::Work(self.number, work))
@@ -122,21 +150,25 @@ impl RunLease {
         );
     }
 
-    /// A step waits for an event, at most until a time. `since_run_start` counts events that were accepted since the run was created.
-    pub fn step_waits_for_event(
-        &self,
-        step: StepKey,
-        event: EventName,
-        matching: Vec<Matching>,
-        until: Option<Timestamp>,
-        since_run_start: bool,
-    ) {
+    /// A step waits for an event, at most until a time.
+    pub fn step_waits_for_event(&self, step: StepKey, awaited: Awaited, until: Option<Timestamp>) {
+        let Awaited {
+            event,
+            mut matching,
+            condition,
+            since_run_start,
+        } = awaited;
+        let bound = condition.map(|condition| condition.bind(Seen::new(&self.cell.event).value()));
+        let (more, rest) = bound.map_or_else(Default::default, |Bound { matching, rest }| {
+            (matching, rest)
+        });
+        matching.extend(more);
         let wait = EventWait {
             run: self.cell.id,
             step: step.id.clone(),
             event,
             matching,
-            condition: None,
+            condition: rest.map(|rest| rest.to_string()),
             after: EventWait::NOW,
             until: None,
         };

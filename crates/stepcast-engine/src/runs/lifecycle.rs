@@ -28,7 +28,7 @@ fn json(news: &impl Serialize) -> Bytes {
 /// Where a run is. Its result is shown where its function exposes it.
 fn run_news(row: &RunRow, exposes_result: bool) -> Piece {
     let (error, result) = match &row.outcome {
-        Some(Outcome::Err(error)) => (Some(error.clone()), None),
+        Some(Outcome::Err(error)) => (Some(error.shown()), None),
         Some(Outcome::Ok(json)) if exposes_result => (None, serde_json::from_slice(json).ok()),
         Some(Outcome::Ok(_)) | None => (None, None),
     };
@@ -92,7 +92,7 @@ fn step_piece(
         began_at: row.began_at.to_string(),
         duration_ms: took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
         next_at: next_at.map(|at| at.to_string()),
-        error,
+        error: error.as_ref().map(RunError::shown),
     };
     Piece {
         payload: json(&news),

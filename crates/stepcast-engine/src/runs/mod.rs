@@ -11,6 +11,7 @@ mod cell;
 mod command;
 mod commit;
 mod created;
+mod endings;
 mod events;
 mod function;
 mod guards;
@@ -23,6 +24,7 @@ mod recovery;
 mod registry;
 mod retry;
 mod seen;
+mod signals;
 mod state;
 mod timers;
 pub mod transition;
@@ -57,7 +59,7 @@ pub use self::{
     command::{CancelReason, Command, Effect, Failure, StepKey, Work},
     events::{Accepted, IdSeed},
     function::{CancelOn, FunctionConfig, KeyLimit, LimitScope, Trigger},
-    lease::RunLease,
+    lease::{Awaited, RunLease},
     retry::Retry,
     state::RunState,
     transition::Refused,

@@ -56,6 +56,13 @@ impl Waits {
         }
     }
 
+    /// The one that has waited longest for events of a name.
+    pub(super) fn first(&self, event: &EventName) -> Option<EventWait> {
+        let by_event = self.by_event.lock();
+        let waiting = by_event.get(event)?.first()?;
+        Some(waiting.wait.clone())
+    }
+
     /// The waits that this event ends. They wait no longer.
     pub(super) fn take(&self, event: &Event) -> Vec<EventWait> {
         let mut by_event = self.by_event.lock();

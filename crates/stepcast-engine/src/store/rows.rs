@@ -257,17 +257,20 @@ pub enum Verb {
     Invoke = 4,
     /// Sends events.
     SendEvent = 5,
+    /// Waits for a signal.
+    WaitForSignal = 6,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Run,
         Self::Publish,
         Self::Sleep,
         Self::WaitForEvent,
         Self::Invoke,
         Self::SendEvent,
+        Self::WaitForSignal,
     ];
 
     /// The verb of a persisted number.
@@ -286,6 +289,7 @@ impl Verb {
             Self::WaitForEvent => "wait_for_event",
             Self::Invoke => "invoke",
             Self::SendEvent => "send_event",
+            Self::WaitForSignal => "wait_for_signal",
         }
     }
 }
@@ -299,7 +303,7 @@ pub struct StepRow {
     pub step: StepId,
     /// What it does.
     pub verb: Verb,
-    /// What it does it to: `channel/topic` of a publish, the event of a wait, the function of an invoke. Empty otherwise.
+    /// What it does it to: `channel/topic` of a publish, the event or the signal of a wait, the function of an invoke. Empty otherwise.
     pub target: String,
     /// How many attempts are used up, burnt ones included.
     pub attempts: u32,

@@ -191,6 +191,7 @@ impl Remote {
                 code,
                 message: error,
                 causes: Vec::new(),
+                sdk: None,
             }),
             Err(_) => {
                 let text = format!(

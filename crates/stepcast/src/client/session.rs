@@ -140,6 +140,7 @@ impl Session {
                     code,
                     message: error,
                     causes: Vec::new(),
+                    sdk: None,
                 })))
             }
             ControlFrame::Closing { reconnect_ms } => {

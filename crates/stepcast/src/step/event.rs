@@ -8,7 +8,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use stepcast_engine::store::{Verb, rows::Matching};
+use stepcast_engine::{
+    runs::Awaited,
+    store::{Verb, rows::Matching},
+};
 use stepcast_protocol::{ErrorCode, EventId, EventName};
 
 use super::{Step, decode};
@@ -109,17 +112,14 @@ impl<E: Event> WaitForEvent<E> {
                 }
                 Next::Execute => {
                     claim.begin().await;
-                    let (name, matching, until) =
-                        (name.clone(), self.matching.clone(), self.step.deadline());
-                    let since_run_start = self.since_run_start;
+                    let awaited = Awaited {
+                        matching: self.matching.clone(),
+                        since_run_start: self.since_run_start,
+                        ..Awaited::next(name.clone())
+                    };
+                    let until = self.step.deadline();
                     claim.report(|execution, key| {
-                        execution.lease.step_waits_for_event(
-                            key,
-                            name,
-                            matching,
-                            until,
-                            since_run_start,
-                        );
+                        execution.lease.step_waits_for_event(key, awaited, until);
                     });
                 }
             }

@@ -8,6 +8,7 @@ use crate::{
     runs::{
         command::{Effect, Failure, StepKey},
         retry::Retry,
+        signals::signal_event,
     },
     store::{EventWait, Outcome, StepRow, StepState, Timer, Verb, Write},
 };
@@ -247,12 +248,15 @@ impl Next {
                 step: Some(row.step.clone()),
             });
         }
-        if row.verb == Verb::WaitForEvent {
-            self.writes
-                .push(Write::ClearEventWait(row.run, row.step.clone()));
-            self.effects
-                .push(Effect::EndEventWait(row.step.clone(), row.target.clone()));
-        }
+        let event = match row.verb {
+            Verb::WaitForEvent => row.target.clone(),
+            Verb::WaitForSignal => signal_event(&row.target),
+            Verb::Run | Verb::Publish | Verb::Sleep | Verb::Invoke | Verb::SendEvent => return,
+        };
+        self.writes
+            .push(Write::ClearEventWait(row.run, row.step.clone()));
+        self.effects
+            .push(Effect::EndEventWait(row.step.clone(), event));
     }
 }
 
@@ -276,9 +280,12 @@ pub(super) fn pause_of(row: &StepRow) -> Option<Timer> {
 /// What a wait that ends by itself results in: a sleep is over, an event did not come, an invoked run took too long.
 fn ended_by_time(verb: Verb) -> Outcome {
     match verb {
-        Verb::Sleep | Verb::WaitForEvent | Verb::Run | Verb::Publish | Verb::SendEvent => {
-            Outcome::Ok(Bytes::from_static(b"null"))
-        }
+        Verb::Sleep
+        | Verb::WaitForEvent
+        | Verb::WaitForSignal
+        | Verb::Run
+        | Verb::Publish
+        | Verb::SendEvent => Outcome::Ok(Bytes::from_static(b"null")),
         Verb::Invoke => Outcome::Err(RunError::new(
             ErrorCode::TimedOut,
             "the invoked run did not end before the step's timeout",

@@ -187,6 +187,7 @@ pub fn error(message: &str) -> RunError {
         code: "function_failed".to_owned(),
         message: message.to_owned(),
         causes: vec!["a cause".to_owned()],
+        sdk: None,
     }
 }
 

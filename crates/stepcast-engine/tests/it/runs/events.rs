@@ -2,8 +2,12 @@
 
 use bytes::Bytes;
 use serde_json::json;
-use stepcast_engine::store::{Outcome, Store, Verb, rows::Matching};
-use stepcast_protocol::EventName;
+use stepcast_engine::{
+    expression::Expression,
+    runs::{Awaited, RunLease},
+    store::{Outcome, Store, Verb, rows::Matching},
+};
+use stepcast_protocol::{EventName, sdk::Conflict};
 
 use super::script::{World, event, key, number_of, numbered_event};
 
@@ -55,6 +59,13 @@ async fn waits_see_each_event_once_and_in_order_while_many_are_sent() {
     assert_eq!(life.sqlite.event_waits(None, 10).await.unwrap(), []);
 }
 
+fn since_start(event: EventName) -> Awaited {
+    Awaited {
+        since_run_start: true,
+        ..Awaited::next(event)
+    }
+}
+
 #[tokio::test]
 async fn a_wait_since_the_start_sees_what_came_before_it_but_after_the_run() {
     let mut life = World::new().open().await;
@@ -65,7 +76,7 @@ async fn a_wait_since_the_start_sees_what_came_before_it_but_after_the_run() {
     let wait = key("w", Verb::WaitForEvent).with_target("e");
     let name = EventName::parse("e").unwrap();
     run.lease()
-        .step_waits_for_event(wait, name, vec![], None, true);
+        .step_waits_for_event(wait, since_start(name), None);
     run.update().await;
     assert_eq!(run.hears_event("w").await, 2);
     run.returns().await;
@@ -80,7 +91,7 @@ async fn a_wait_since_the_start_that_finds_nothing_sees_what_comes() {
     let wait = key("w", Verb::WaitForEvent).with_target("e");
     let name = EventName::parse("e").unwrap();
     run.lease()
-        .step_waits_for_event(wait, name, vec![], None, true);
+        .step_waits_for_event(wait, since_start(name), None);
     run.update().await;
     life.tell("e", 2).await;
     assert_eq!(run.hears_event("w").await, 2);
@@ -96,8 +107,14 @@ async fn a_wait_ends_with_an_event_that_has_what_it_asks_for() {
         value: json!(3),
     }];
     let name = EventName::parse("e").unwrap();
-    run.lease()
-        .step_waits_for_event(wait, name, matching, None, false);
+    run.lease().step_waits_for_event(
+        wait,
+        Awaited {
+            matching,
+            ..Awaited::next(name)
+        },
+        None,
+    );
     run.update().await;
     for n in 1..=4 {
         life.tell("e", n).await;
@@ -198,4 +215,73 @@ async fn events_that_a_step_sends_are_one_commit_with_it_and_what_they_start() {
 
 fn done() -> Outcome {
     Outcome::Ok(Bytes::from_static(b"\"done\""))
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_an_event_for_which_its_condition_holds_over_a_death() {
+    let world = World::new();
+    let mut life = world.open().await;
+    let mut run = life.start().await;
+    let wait = key("w", Verb::WaitForEvent).with_target("e");
+    let text = "async.data.n >= 3 && async.data.n != event.data.n && event.name == 'f'";
+    let awaited = Awaited {
+        condition: Some(Expression::parse(text).unwrap()),
+        ..Awaited::next(EventName::parse("e").unwrap())
+    };
+    run.lease().step_waits_for_event(wait, awaited, None);
+    run.update().await;
+    life.tell("e", 2).await;
+    run.parks(0).await;
+    drop(run);
+    life.dies();
+    let mut life = world.open().await;
+    life.tell("e", 1).await;
+    life.tell("e", 3).await;
+    let run = life.next().await;
+    assert_eq!(number_of(&run.result("w").unwrap()), 3);
+}
+
+#[tokio::test]
+async fn a_signal_reaches_the_run_that_waits_for_it_and_no_other() {
+    let world = World::new();
+    let mut life = world.open().await;
+    let mut run = life.start().await;
+    let id = run.run.id;
+    let wait = |lease: &RunLease, conflict| {
+        let key = key("w", Verb::WaitForSignal).with_target("s");
+        lease.step_waits_for_signal(key, conflict, None).unwrap();
+    };
+    wait(run.lease(), Conflict::Fail);
+    run.update().await;
+    let other = life.start().await;
+    let refused = other.lease().step_waits_for_signal(
+        key("w", Verb::WaitForSignal).with_target("s"),
+        Conflict::Fail,
+        None,
+    );
+    assert!(refused.unwrap_err().to_string().contains(&id.to_string()));
+    assert_eq!(life.engine.signal("x", "1".into()).await.unwrap(), None);
+    run.parks(0).await;
+    drop((run, other));
+    life.dies();
+    let mut life = world.open().await;
+    let reached = life.engine.signal("s", r#"{"n":1}"#.into()).await.unwrap();
+    assert_eq!(reached, Some(id));
+    let (one, two) = (life.next().await, life.next().await);
+    let (run, mut other) = if one.run.id == id {
+        (one, two)
+    } else {
+        (two, one)
+    };
+    let expected = r#"{"signal":"s","data":{"n":1}}"#;
+    assert_eq!(run.result("w"), Some(Outcome::Ok(expected.into())));
+    assert_eq!(life.engine.signal("s", "2".into()).await.unwrap(), None);
+    // One that replaces another is the one that is reached.
+    wait(other.lease(), Conflict::Fail);
+    other.update().await;
+    let mut third = life.start().await;
+    wait(third.lease(), Conflict::Replace);
+    third.update().await;
+    let reached = life.engine.signal("s", "3".into()).await.unwrap();
+    assert_eq!(reached, Some(third.run.id));
 }

@@ -7,7 +7,7 @@ use stepcast_engine::{
     Engine, EngineError, EngineOptions,
     clock::Clock,
     hub::{Draft, Outgoing},
-    runs::{Failure, FunctionConfig, LeasedRun, RunLease, StepKey, Update, Worker},
+    runs::{Awaited, Failure, FunctionConfig, LeasedRun, RunLease, StepKey, Update, Worker},
     store::{
         Outcome, RunQuery, StepState, Store, StoredRun, Verb,
         sqlite::{SqliteOptions, SqliteStore},
@@ -254,7 +254,7 @@ impl Held {
         let wait = key(step, Verb::WaitForEvent).with_target(event);
         let name = EventName::parse(event).unwrap();
         self.lease()
-            .step_waits_for_event(wait, name, vec![], None, false);
+            .step_waits_for_event(wait, Awaited::next(name), None);
     }
 
     pub(super) async fn waits_for(&mut self, step: &str, event: &str) {
@@ -267,7 +267,7 @@ impl Held {
         let name = EventName::parse(event).unwrap();
         let until = Some(self.lease().now() + time);
         self.lease()
-            .step_waits_for_event(wait, name, vec![], until, false);
+            .step_waits_for_event(wait, Awaited::next(name), until);
         self.hears_wait(step).await;
     }
 
@@ -367,5 +367,6 @@ pub(super) fn failure() -> Failure {
         code: "function_failed".to_owned(),
         message: "no luck".to_owned(),
         causes: vec![],
+        sdk: None,
     })
 }

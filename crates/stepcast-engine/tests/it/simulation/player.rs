@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use stepcast_engine::{
     hub::{Draft, Hub, Outgoing},
-    runs::{Failure, LeasedRun, Retry, RunLease, StepKey, Worker},
+    runs::{Awaited, Failure, LeasedRun, Retry, RunLease, StepKey, Worker},
     store::{Outcome, Verb},
 };
 use stepcast_protocol::{ErrorCode, EventName, FunctionId, Origin, StepId, event::CheckedEvent};
@@ -350,7 +350,11 @@ impl Play {
                     let until = Some(self.execution.lease.now() + timeout);
                     claim.report(|execution, key| {
                         let (name, lease) = (name.clone(), &execution.lease);
-                        lease.step_waits_for_event(key, name, Vec::new(), until, since_run_start);
+                        let awaited = Awaited {
+                            since_run_start,
+                            ..Awaited::next(name)
+                        };
+                        lease.step_waits_for_event(key, awaited, until);
                     });
                 }
             }

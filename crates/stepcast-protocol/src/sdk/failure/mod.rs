@@ -112,12 +112,16 @@ impl From<&Failure> for RunError {
             code: ErrorCode::FunctionFailed.as_str().to_owned(),
             message: sentence(&failure.name, &failure.message),
             causes: failure.causes(),
+            sdk: Some(failure.json.clone()),
         }
     }
 }
 
 impl From<&RunError> for Failure {
     fn from(error: &RunError) -> Self {
+        if let Some(json) = &error.sdk {
+            return Self::read(json.get().as_bytes());
+        }
         let name = if error.code == ErrorCode::FunctionFailed.as_str() {
             UNNAMED
         } else {

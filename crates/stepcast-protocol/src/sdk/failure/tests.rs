@@ -11,6 +11,8 @@ fn what_an_sdk_wrote_is_kept() {
     );
     assert_eq!(failure.json.get(), THROWN);
     assert_eq!(serde_json::to_string(&failure).unwrap(), THROWN);
+    let stored = RunError::from(&failure);
+    assert_eq!(Failure::from(&stored), failure);
     let as_string = serde_json::to_string(THROWN).unwrap();
     assert_eq!(Failure::read(as_string.as_bytes()), failure);
     assert_eq!(
@@ -19,6 +21,7 @@ fn what_an_sdk_wrote_is_kept() {
             code: "function_failed".to_owned(),
             message: "TypeError: no".to_owned(),
             causes: vec!["why".to_owned(), "deep".to_owned()],
+            sdk: Some(failure.json),
         }
     );
 }
@@ -65,6 +68,7 @@ fn errors_of_ours_can_be_given_to_an_sdk() {
         code: "timed_out".to_owned(),
         message: "took longer than 2h".to_owned(),
         causes: vec!["one".to_owned(), "two".to_owned()],
+        sdk: None,
     };
     let failure = Failure::from(&error);
     assert_eq!(failure, Failure::read(failure.json.get().as_bytes()));
@@ -74,8 +78,9 @@ fn errors_of_ours_can_be_given_to_an_sdk() {
             code: "function_failed".to_owned(),
             message: "timed_out: took longer than 2h".to_owned(),
             causes: error.causes,
+            sdk: Some(failure.json),
         }
     );
     let plain = RunError::new(ErrorCode::FunctionFailed, "boom");
-    assert_eq!(RunError::from(&Failure::from(&plain)), plain);
+    assert_eq!(RunError::from(&Failure::from(&plain)).shown(), plain);
 }

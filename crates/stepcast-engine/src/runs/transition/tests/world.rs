@@ -41,6 +41,7 @@ pub(super) fn key(verb: Verb, n: usize) -> StepKey {
     let target = match verb {
         Verb::WaitForEvent => "app/answer",
         Verb::Invoke => "other",
+        Verb::WaitForSignal => "done",
         Verb::Run | Verb::Publish | Verb::Sleep | Verb::SendEvent => "",
     };
     StepKey::new(id, verb).with_target(target)

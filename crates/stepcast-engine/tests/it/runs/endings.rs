@@ -1,0 +1,87 @@
+//! The end of a run as an event of its own.
+
+use serde_json::{Value, json};
+use stepcast_engine::{
+    expression::Expression,
+    runs::{Failure, FunctionConfig, Retry, Trigger},
+    store::Store,
+};
+use stepcast_protocol::{ErrorCode, EventPattern, RunError, RunStatus};
+
+use super::script::{Life, World, function};
+
+/// `f`, whose ends are announced, and `g`, which handles its failures.
+fn world() -> World {
+    let mut world = World::new();
+    let announced = FunctionConfig {
+        announces_end: true,
+        ..function("f")
+    };
+    let condition = "event.data.function_id == 'f'";
+    let handler = FunctionConfig {
+        triggers: vec![Trigger {
+            event: EventPattern::parse("inngest/function.failed").unwrap(),
+            condition: Some(Expression::parse(condition).unwrap()),
+        }],
+        announces_end: true,
+        ..function("g")
+    };
+    world.functions = vec![announced, handler];
+    world
+}
+
+/// The data of the events of one name.
+async fn said(life: &Life, name: &str) -> Vec<Value> {
+    let name = stepcast_protocol::EventName::parse(name).unwrap();
+    let events = life.sqlite.events_after(name, 0, 10).await.unwrap();
+    let data = events
+        .iter()
+        .map(|stored| serde_json::from_slice(&stored.event.data).unwrap());
+    data.collect()
+}
+
+#[tokio::test]
+async fn a_failure_starts_its_handler_from_the_same_commit_and_the_handler_none() {
+    let world = world();
+    let mut life = world.open().await;
+    let run = life.start().await;
+    let id = run.run.id;
+    let failure = Failure::of(RunError::new(ErrorCode::FunctionFailed, "no"));
+    run.lease().failed(failure, Retry::never());
+    let handler = life.next().await;
+    assert_eq!(handler.run.function, "g");
+    assert_eq!(life.status(id).await, RunStatus::Failed);
+    let data: Value = serde_json::from_slice(&handler.run.event.data).unwrap();
+    assert_eq!(
+        (&data["function_id"], &data["run_id"]),
+        (&json!("f"), &json!(id.to_string()))
+    );
+    assert_eq!(data["error"]["message"], "no");
+    assert_eq!(data["event"]["name"], "f");
+    let failed = handler.run.id;
+    handler.lease().failed(
+        Failure::terminal(ErrorCode::FunctionFailed, "again"),
+        Retry::never(),
+    );
+    life.end_of(failed).await;
+    assert_eq!(said(&life, "inngest/function.failed").await.len(), 1);
+    assert_eq!(said(&life, "inngest/function.finished").await.len(), 1);
+    assert!(!life.has_started());
+}
+
+#[tokio::test]
+async fn each_end_says_how_it_was() {
+    let world = world();
+    let mut life = world.open().await;
+    life.start().await.returns().await;
+    let run = life.start().await;
+    life.cancels(run.run.id).await.unwrap().unwrap();
+    let finished = said(&life, "inngest/function.finished").await;
+    let status: Vec<_> = finished
+        .iter()
+        .map(|data| data["_inngest"]["status"].clone())
+        .collect();
+    assert_eq!(status, ["Completed", "Cancelled"]);
+    assert_eq!(finished[0]["result"], "done");
+    assert_eq!(said(&life, "inngest/function.cancelled").await.len(), 1);
+}
