@@ -125,6 +125,7 @@ cases! {
     settling::the_first_message_of_a_run_on_a_channel_counts,
     settling::a_body_remembers_what_it_has_published,
     settling::what_no_commit_stands_behind_is_found,
+    settling::what_bounds_take_of_an_open_attempt_is_remembered,
     settling::what_a_run_published_is_forgotten_with_it,
     lives::epochs_grow,
     lives::closing_keeps_everything,

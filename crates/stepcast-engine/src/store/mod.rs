@@ -97,7 +97,7 @@ pub trait Store: Send + Sync + 'static {
     -> BoxFuture<'static, Result<Vec<TopicRow>, StoreError>>;
 
     /// What a run has published that no commit stands behind, oldest first: of its body since the last commit that settled it, of steps
-    /// that have not ended.
+    /// that have not ended. What the topics' bounds have taken of it counts too, as readers may hold it.
     fn unsettled(&self, run: RunId) -> BoxFuture<'static, Result<Vec<Unsettled>, StoreError>>;
 
     /// A run with its steps and its event.

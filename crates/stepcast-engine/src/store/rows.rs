@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stepcast_protocol::{
-    ChannelName, Cursor, Event, EventId, EventName, FunctionId, Message, RunError, RunId,
+    ChannelName, Cursor, Event, EventId, EventName, FunctionId, Message, Offset, RunError, RunId,
     RunStatus, StepId, Timestamp, TopicName,
 };
 
@@ -65,7 +65,7 @@ pub struct NewestQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BodyKey(pub [u8; 16]);
 
-/// Messages of one attempt of an open run on one topic that no commit stands behind.
+/// Messages of one attempt of an open run on one topic that no commit stands behind, and that somebody may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsettled {
     /// The channel.
@@ -76,8 +76,33 @@ pub struct Unsettled {
     pub step: Option<StepId>,
     /// The attempt.
     pub attempt: u32,
-    /// They come after this cursor.
+    /// They come after this cursor, those that the topic's bounds have taken too.
     pub after: Cursor,
+}
+
+impl Unsettled {
+    /// After which cursor an attempt's messages are, on a channel where the run spoke first at `first` and its body stands up to `settled`.
+    /// Nothing of a step stands that has not ended.
+    pub(super) fn after(step: Option<&StepId>, first: Cursor, settled: Cursor) -> Cursor {
+        match step {
+            None => settled,
+            Some(_) => Cursor {
+                offset: Offset(first.offset.0.saturating_sub(1)),
+                ..first
+            },
+        }
+    }
+
+    /// One per attempt and topic, in the order in which they were found.
+    pub(super) fn each_once(rows: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut found: Vec<Self> = Vec::new();
+        for row in rows {
+            if !found.contains(&row) {
+                found.push(row);
+            }
+        }
+        found
+    }
 }
 
 /// One topic of a channel as it is stored.

@@ -91,9 +91,9 @@ pub(super) async fn what_no_commit_stands_behind_is_found(place: Box<dyn Place>)
     ];
     put(&store, writes).await.unwrap();
     let of_steps = [
-        unsettled("t", Some("open"), 1, cursor(1, 3)),
-        unsettled("u", Some("open"), 1, cursor(1, 5)),
-        unsettled("t", Some("waits"), 3, cursor(1, 6)),
+        unsettled("t", Some("open"), 1, cursor(1, 0)),
+        unsettled("u", Some("open"), 1, cursor(1, 0)),
+        unsettled("t", Some("waits"), 3, cursor(1, 0)),
     ];
     let of_body = |attempt, after| unsettled("t", None, attempt, after);
     let start = [of_body(1, Cursor::START), of_body(2, Cursor::START)];
@@ -115,6 +115,53 @@ pub(super) async fn what_no_commit_stands_behind_is_found(place: Box<dyn Place>)
     )
     .await
     .unwrap();
+    assert_eq!(found(&store).await, []);
+}
+
+/// Somebody may hold what the bounds have taken: it has to be taken back like the rest.
+pub(super) async fn what_bounds_take_of_an_open_attempt_is_remembered(place: Box<dyn Place>) {
+    let store = place.open();
+    let trim = |topic_name, up_to| Write::Trim(channel("c"), topic(topic_name), cursor(1, up_to));
+    let writes = vec![
+        write_run(run(1, Phase::Leased)),
+        begins(1, "c", 2),
+        write_step(done(1, "done", 1)),
+        said(1, "t", origin(1, Some("earlier"), 1)),
+        said(2, "t", origin(1, Some("open"), 1)),
+        said(3, "t", origin(1, None, 1)),
+        said(4, "t", origin(1, Some("done"), 1)),
+        said(5, "u", origin(1, None, 1)),
+        said(6, "t", origin(1, Some("open"), 1)),
+        said(7, "t", origin(1, Some("open"), 2)),
+        said(8, "t", origin(1, None, 1)),
+        said(9, "t", origin(1, Some("open"), 0)),
+    ];
+    put(&store, writes).await.unwrap();
+    let of_step = |attempt| unsettled("t", Some("open"), attempt, cursor(1, 1));
+    let body = |topic_name, after| unsettled(topic_name, None, 1, cursor(1, after));
+    let start = |topic_name| unsettled(topic_name, None, 1, Cursor::START);
+    let all = [of_step(1), start("t"), start("u"), of_step(2)];
+    assert_eq!(found(&store).await, all);
+    put(&store, vec![trim("t", 2), trim("t", 6), trim("u", 9)])
+        .await
+        .unwrap();
+    let trimmed_last = [start("t"), start("u"), of_step(1), of_step(2)];
+    assert_eq!(found(&store).await, trimmed_last);
+    put(&store, vec![trim("t", 9)]).await.unwrap();
+    let nothing_kept = [start("u"), of_step(1), of_step(2), start("t")];
+    assert_eq!(found(&store).await, nothing_kept);
+
+    put(&store, vec![settled(&[], 5)]).await.unwrap();
+    assert_eq!(found(&store).await, [of_step(1), of_step(2), body("t", 5)]);
+    let fell = rollback(10, "t", origin(1, Some("open"), 1), 1);
+    put(&store, vec![fell]).await.unwrap();
+    assert_eq!(found(&store).await, [of_step(2), body("t", 5)]);
+    put(&store, vec![rollback(11, "t", origin(1, None, 1), 5)])
+        .await
+        .unwrap();
+    put(&store, vec![write_step(done(1, "open", 2))])
+        .await
+        .unwrap();
     assert_eq!(found(&store).await, []);
 }
 

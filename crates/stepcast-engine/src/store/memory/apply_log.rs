@@ -1,12 +1,12 @@
 //! How each write to a channel's log reaches its table.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use stepcast_protocol::{ChannelName, Cursor, Kind, Message, RunId, TopicName};
 
 use super::{
     conditions::run_of,
-    tables::{Log, RunChannel, Tables},
+    tables::{AttemptOnTopic, Log, RunChannel, Tables},
 };
 use crate::store::BodyKey;
 
@@ -15,7 +15,10 @@ pub(super) fn insert_message(tables: &mut Tables, channel: &ChannelName, message
     match message.kind {
         Kind::Data => {}
         // What it voids goes, so that nobody who reads later ever sees it.
-        Kind::Rollback { .. } => tables.remove(channel, |known| message.voids(known)),
+        Kind::Rollback { after } => {
+            forget_attempt(tables, channel, message, after);
+            tables.remove(channel, |known| message.voids(known));
+        }
         // It is never kept.
         Kind::Ended => return,
     }
@@ -33,6 +36,7 @@ pub(super) fn put_run_channel(
     channels.entry(channel.clone()).or_insert(RunChannel {
         first,
         settled: Cursor::START,
+        trimmed: BTreeMap::new(),
     });
 }
 
@@ -58,7 +62,48 @@ pub(super) fn settle_body(
     }
 }
 
+/// Nobody holds any more what bounds took of an attempt that has been taken back.
+fn forget_attempt(tables: &mut Tables, channel: &ChannelName, record: &Message, after: Cursor) {
+    let Some(origin) = &record.origin else { return };
+    let on = tables
+        .run_channels
+        .get_mut(&origin.run)
+        .and_then(|channels| channels.get_mut(channel));
+    if let Some(on) = on {
+        let of_record = AttemptOnTopic::of_origin(record, origin);
+        on.trimmed
+            .retain(|said, last| *said != of_record || *last <= after || *last >= record.cursor);
+    }
+}
+
+/// Whose messages are about to go though no commit stands behind them: readers may hold them when they turn out to be void.
+fn remember_attempts(tables: &mut Tables, channel: &ChannelName, topic: &TopicName, up_to: Cursor) {
+    let Some(log) = tables.channels.get(channel) else {
+        return;
+    };
+    let going = log.messages.range(..=up_to);
+    let unsettled = going.filter_map(|(cursor, kept)| {
+        let run = run_of(&kept.message)?;
+        let said = AttemptOnTopic::of(&kept.message, run).filter(|said| said.topic == *topic)?;
+        let on = tables.run_channels.get(&run)?.get(channel)?;
+        let is_unsettled = tables.is_unsettled(run, on, &said, *cursor);
+        is_unsettled.then_some((run, said, *cursor))
+    });
+    let unsettled: Vec<_> = unsettled.collect();
+    for (run, said, cursor) in unsettled {
+        let on = tables
+            .run_channels
+            .get_mut(&run)
+            .and_then(|channels| channels.get_mut(channel));
+        if let Some(on) = on {
+            let last = on.trimmed.entry(said).or_insert(cursor);
+            *last = cursor.max(*last);
+        }
+    }
+}
+
 pub(super) fn trim(tables: &mut Tables, channel: &ChannelName, topic: &TopicName, up_to: Cursor) {
+    remember_attempts(tables, channel, topic, up_to);
     tables.remove(channel, |known| {
         known.cursor <= up_to && known.topic == *topic
     });

@@ -2,13 +2,11 @@
 
 use std::ops::Bound;
 
-use stepcast_protocol::{
-    Bounds, ChannelName, Cursor, Message, Offset, Origin, RunId, TopicName, limits,
-};
+use stepcast_protocol::{Bounds, ChannelName, Cursor, Message, RunId, TopicName, limits};
 
 use super::{
     queries::capped,
-    tables::{Kept, Log, RunChannel, Tables},
+    tables::{AttemptOnTopic, Kept, Log, Tables},
 };
 use crate::store::{
     KeptRow, MessagePage, MessageQuery, NewestQuery, RunIs, RunRow, TopicRow, Unsettled,
@@ -153,50 +151,29 @@ pub(super) fn topics(tables: &Tables, channel: &ChannelName) -> Vec<TopicRow> {
 
 /// Voided messages are gone, so that what is left of a step that has ended is of the attempt that ended it.
 pub(super) fn unsettled(tables: &Tables, run: RunId) -> Vec<Unsettled> {
-    let mut found: Vec<Unsettled> = Vec::new();
-    for (channel, RunChannel { first, settled }) in
-        tables.run_channels.get(&run).into_iter().flatten()
-    {
+    let mut found = Vec::new();
+    for (channel, known) in tables.run_channels.get(&run).into_iter().flatten() {
         let Some(log) = tables.channels.get(channel) else {
             continue;
         };
-        for (cursor, kept) in log.messages.range(*first..) {
-            let message = &kept.message;
-            let of_run = |origin: &&Origin| origin.run == run && origin.attempt > 0;
-            let Some(origin) = message.origin.as_deref().filter(of_run) else {
-                continue;
-            };
-            let stands = match &origin.step {
-                None => cursor <= settled,
-                Some(step) => tables.is_done(run, step),
-            };
-            if stands || !message.is_data() {
-                continue;
-            }
-            let before_first = Cursor {
-                offset: Offset(cursor.offset.0.saturating_sub(1)),
-                ..*cursor
-            };
-            let row = Unsettled {
-                channel: channel.clone(),
-                topic: message.topic.clone(),
-                step: origin.step.clone(),
-                attempt: origin.attempt,
-                after: match origin.step {
-                    None => *settled,
-                    Some(_) => before_first,
-                },
-            };
-            let is_same = |known: &Unsettled| {
-                (&known.channel, &known.topic, &known.step, known.attempt)
-                    == (&row.channel, &row.topic, &row.step, row.attempt)
-            };
-            if !found.iter().any(is_same) {
-                found.push(row);
-            }
-        }
+        let trimmed = known.trimmed.iter();
+        let trimmed = trimmed.map(|(said, last)| (*last, said.clone()));
+        let kept = log.messages.values().filter_map(|kept| {
+            let said = AttemptOnTopic::of(&kept.message, run)?;
+            Some((kept.cursor(), said))
+        });
+        let mut said: Vec<_> = trimmed.chain(kept).collect();
+        said.retain(|(cursor, said)| tables.is_unsettled(run, known, said, *cursor));
+        said.sort_by_key(|(cursor, _)| *cursor);
+        found.extend(said.into_iter().map(|(_, said)| Unsettled {
+            channel: channel.clone(),
+            after: Unsettled::after(said.step.as_ref(), known.first, known.settled),
+            topic: said.topic,
+            step: said.step,
+            attempt: said.attempt,
+        }));
     }
-    found
+    Unsettled::each_once(found)
 }
 
 impl Log {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use stepcast_protocol::{
-    ChannelName, Cursor, Epoch, Event, EventId, EventName, Message, RunId, StepId, Timestamp,
-    TopicName,
+    ChannelName, Cursor, Epoch, Event, EventId, EventName, Message, Origin, RunId, StepId,
+    Timestamp, TopicName,
 };
 
 use crate::store::{BodyKey, EventWait, RunRow, StepRow, StepState, Timer};
@@ -45,6 +45,33 @@ pub(super) struct RunChannel {
     pub(super) first: Cursor,
     /// The last message of the body that stands for good.
     pub(super) settled: Cursor,
+    /// Whose messages the topics' bounds took before a commit stood behind them, with the last of these.
+    pub(super) trimmed: BTreeMap<AttemptOnTopic, Cursor>,
+}
+
+/// An attempt of a step of a run, or of its body, and a topic where it has published.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct AttemptOnTopic {
+    pub(super) topic: TopicName,
+    pub(super) step: Option<StepId>,
+    pub(super) attempt: u32,
+}
+
+impl AttemptOnTopic {
+    /// Of a message that an attempt of the run has published.
+    pub(super) fn of(message: &Message, run: RunId) -> Option<Self> {
+        let origin = message.origin.as_deref()?;
+        let is_meant = message.is_data() && origin.run == run && origin.attempt > 0;
+        is_meant.then(|| Self::of_origin(message, origin))
+    }
+
+    pub(super) fn of_origin(message: &Message, origin: &Origin) -> Self {
+        Self {
+            topic: message.topic.clone(),
+            step: origin.step.clone(),
+            attempt: origin.attempt,
+        }
+    }
 }
 
 /// One channel.
@@ -89,6 +116,21 @@ impl Tables {
     pub(super) fn is_done(&self, run: RunId, step: &StepId) -> bool {
         let row = self.steps.get(&run).and_then(|steps| steps.get(step));
         row.is_some_and(|row| matches!(row.state, StepState::Done { .. }))
+    }
+
+    /// Whether no commit stands behind what an attempt of the run has published at a cursor.
+    pub(super) fn is_unsettled(
+        &self,
+        run: RunId,
+        on: &RunChannel,
+        said: &AttemptOnTopic,
+        at: Cursor,
+    ) -> bool {
+        at >= on.first
+            && match &said.step {
+                None => at > on.settled,
+                Some(step) => !self.is_done(run, step),
+            }
     }
 
     pub(super) fn is_waiting(&self, run: RunId, step: &StepId) -> bool {

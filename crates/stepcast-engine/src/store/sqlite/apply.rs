@@ -268,6 +268,7 @@ fn expire(
     for sql in [
         format!("DELETE FROM steps WHERE run IN ({runs})"),
         format!("DELETE FROM run_channels WHERE run IN ({runs})"),
+        format!("DELETE FROM trimmed_attempts WHERE run IN ({runs})"),
         format!("DELETE FROM body_messages WHERE run IN ({runs})"),
         format!("DELETE FROM runs WHERE id IN ({runs})"),
     ] {

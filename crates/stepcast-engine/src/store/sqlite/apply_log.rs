@@ -6,7 +6,7 @@ use stepcast_protocol::{ChannelName, Cursor, Kind, Message, RunId, TopicName};
 use super::{
     channels::Channels,
     encode::{int, text},
-    schema::{KIND_MESSAGE, KIND_ROLLBACK, OFFSET_FLOOR},
+    schema::{KIND_MESSAGE, KIND_ROLLBACK, OFFSET_FLOOR, STEP_DONE},
 };
 use crate::store::BodyKey;
 
@@ -60,6 +60,23 @@ fn insert(
 /// Removes what the record voids, so that nobody who reads later ever sees it.
 fn void(conn: &Connection, channel: i64, record: &Message, after: Cursor) -> rusqlite::Result<()> {
     let origin = record.origin.as_deref();
+    if let Some(origin) = origin {
+        conn.prepare_cached(
+            "DELETE FROM trimmed_attempts WHERE run = ?1 AND channel = ?2 AND topic = ?3 AND step = ?4 AND attempt = ?5 \
+             AND (last_epoch, last_offset) > (?6, ?7) AND (last_epoch, last_offset) < (?8, ?9)",
+        )?
+        .execute(params![
+            origin.run.to_bytes(),
+            channel,
+            record.topic.as_str(),
+            origin.step.as_deref().unwrap_or_default(),
+            origin.attempt,
+            int(after.epoch.0),
+            int(after.offset.0),
+            int(record.cursor.epoch.0),
+            int(record.cursor.offset.0),
+        ])?;
+    }
     conn.prepare_cached(
         "DELETE FROM messages WHERE channel = ?1 AND (epoch, offset) > (?2, ?3) AND (epoch, offset) < (?4, ?5) \
          AND kind = ?6 AND topic = ?7 AND run IS ?8 AND step IS ?9 AND attempt IS ?10",
@@ -133,6 +150,7 @@ pub(super) fn trim(
     let Some(number) = channels.known(conn, channel)? else {
         return Ok(());
     };
+    remember_attempts(conn, number, topic, up_to)?;
     conn.prepare_cached(
         "DELETE FROM messages WHERE channel = ?1 AND (epoch, offset) <= (?2, ?3) AND topic = ?4",
     )?
@@ -143,6 +161,36 @@ pub(super) fn trim(
         topic.as_str()
     ])?;
     raise_trim(conn, number, topic, up_to)
+}
+
+/// Whose messages are about to go though no commit stands behind them: readers may hold them when they turn out to be void.
+fn remember_attempts(
+    conn: &Connection,
+    channel: i64,
+    topic: &TopicName,
+    up_to: Cursor,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO trimmed_attempts (run, channel, topic, step, attempt, last_epoch, last_offset) \
+         SELECT messages.run, messages.channel, topic, ifnull(step, ''), attempt, epoch, offset \
+         FROM messages JOIN run_channels ON run_channels.run = messages.run AND run_channels.channel = messages.channel \
+         AND (epoch, offset) >= (first_epoch, first_offset) \
+         WHERE messages.channel = ?1 AND (epoch, offset) <= (?2, ?3) AND topic = ?4 AND kind = ?5 AND attempt > 0 \
+         AND CASE WHEN step IS NULL THEN (epoch, offset) > (settled_epoch, settled_offset) \
+         ELSE NOT EXISTS (SELECT 1 FROM steps WHERE steps.run = messages.run AND steps.step = messages.step AND state = ?6) END \
+         ORDER BY epoch, offset \
+         ON CONFLICT DO UPDATE SET last_epoch = excluded.last_epoch, last_offset = excluded.last_offset \
+         WHERE (last_epoch, last_offset) < (excluded.last_epoch, excluded.last_offset)",
+    )?
+    .execute(params![
+        channel,
+        int(up_to.epoch.0),
+        int(up_to.offset.0),
+        topic.as_str(),
+        KIND_MESSAGE,
+        STEP_DONE
+    ])?;
+    Ok(())
 }
 
 fn raise_trim(
@@ -200,7 +248,7 @@ pub(super) fn drop_channel(
         .query_row([number], |row| row.get(0))
         .optional()?;
     let Some(head) = head else { return Ok(()) };
-    for table in ["topic_trims", "run_channels"] {
+    for table in ["topic_trims", "run_channels", "trimmed_attempts"] {
         conn.prepare_cached(&format!("DELETE FROM {table} WHERE channel = ?1"))?
             .execute([number])?;
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row, params};
 use stepcast_protocol::{
-    Bounds, ChannelName, Cursor, Kind, Message, Origin, RunId, Timestamp, TopicName, limits,
+    Bounds, ChannelName, Cursor, Kind, Message, Origin, RunId, StepId, Timestamp, TopicName, limits,
 };
 
 use super::{
@@ -249,45 +249,33 @@ pub(super) fn topics(conn: &Connection, channel: &ChannelName) -> Answer<Vec<Top
 pub(super) fn unsettled(conn: &Connection, run: RunId) -> Answer<Vec<Unsettled>> {
     let rows = page(
         conn,
-        "SELECT channels.name, topic, step, attempt, epoch, offset, settled_epoch, settled_offset \
+        "SELECT channels.name, topic, step, attempt, first_epoch, first_offset, settled_epoch, settled_offset, epoch, offset \
          FROM run_channels JOIN channels ON channels.id = run_channels.channel \
          JOIN messages ON messages.channel = run_channels.channel AND messages.run = run_channels.run \
          AND (epoch, offset) >= (first_epoch, first_offset) \
          WHERE run_channels.run = ?1 AND kind = ?2 AND attempt > 0 \
          AND CASE WHEN step IS NULL THEN (epoch, offset) > (settled_epoch, settled_offset) \
-         ELSE NOT EXISTS (SELECT 1 FROM steps WHERE steps.run = messages.run AND steps.step = messages.step AND state = ?3) END \
-         ORDER BY channels.name, epoch, offset",
+         ELSE NOT EXISTS (SELECT 1 FROM steps WHERE steps.run = ?1 AND steps.step = messages.step AND state = ?3) END \
+         UNION ALL \
+         SELECT channels.name, topic, nullif(step, ''), attempt, first_epoch, first_offset, settled_epoch, settled_offset, last_epoch, last_offset \
+         FROM trimmed_attempts JOIN run_channels USING (run, channel) JOIN channels ON channels.id = trimmed_attempts.channel \
+         WHERE run = ?1 \
+         AND CASE WHEN step = '' THEN (last_epoch, last_offset) > (settled_epoch, settled_offset) \
+         ELSE NOT EXISTS (SELECT 1 FROM steps WHERE steps.run = ?1 AND steps.step = trimmed_attempts.step AND state = ?3) END \
+         ORDER BY 1, 9, 10",
         params![run.to_bytes(), KIND_MESSAGE, STEP_DONE],
         |row| {
             let cells = Cells::new(row, "message of a run", 1);
             let (first, settled) = (cursor(cells, 4)?, cursor(cells, 6)?);
-            let step = cells.get(2)?;
-            let before_first = Cursor {
-                offset: stepcast_protocol::Offset(first.offset.0.saturating_sub(1)),
-                ..first
-            };
+            let step: Option<StepId> = cells.get(2)?;
             Ok(Unsettled {
                 channel: cells.get(0)?,
                 topic: cells.get(1)?,
-                after: if Option::<stepcast_protocol::StepId>::is_none(&step) {
-                    settled
-                } else {
-                    before_first
-                },
+                after: Unsettled::after(step.as_ref(), first, settled),
                 step,
                 attempt: cells.get(3)?,
             })
         },
     )?;
-    let mut found: Vec<Unsettled> = Vec::new();
-    for row in rows {
-        let is_same = |known: &Unsettled| {
-            (&known.channel, &known.topic, &known.step, known.attempt)
-                == (&row.channel, &row.topic, &row.step, row.attempt)
-        };
-        if !found.iter().any(is_same) {
-            found.push(row);
-        }
-    }
-    Ok(found)
+    Ok(Unsettled::each_once(rows))
 }

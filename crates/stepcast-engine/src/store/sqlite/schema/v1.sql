@@ -160,6 +160,19 @@ CREATE TABLE run_channels (
     PRIMARY KEY (run, channel)
 ) STRICT, WITHOUT ROWID;
 
+-- Attempts that published what a topic's bounds took before a commit stood behind it, with the last of that: somebody may hold it still.
+-- The step is '' for the body.
+CREATE TABLE trimmed_attempts (
+    run         BLOB NOT NULL,
+    channel     INTEGER NOT NULL,
+    topic       TEXT NOT NULL,
+    step        TEXT NOT NULL,
+    attempt     INTEGER NOT NULL,
+    last_epoch  INTEGER NOT NULL,
+    last_offset INTEGER NOT NULL,
+    PRIMARY KEY (run, channel, topic, step, attempt)
+) STRICT, WITHOUT ROWID;
+
 -- What a run's body has published for good, by hash of channel, topic and payload.
 CREATE TABLE body_messages (
     run   BLOB NOT NULL,
