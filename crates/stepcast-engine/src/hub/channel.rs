@@ -10,6 +10,7 @@ use super::{
     entry::ReadError,
     fold::{Fold, Settled},
     log::{ChannelLog, Slice},
+    rewrite::Rewrites,
 };
 
 /// Bytes that a reader of a topic that folds may lag whatever a snapshot has.
@@ -35,6 +36,8 @@ pub struct Channel {
     state: Mutex<State>,
     /// Told when messages were written, for publishers that wait for room.
     pub(super) written: Notify,
+    /// Told when what is kept was changed, for those who are reading it.
+    pub(super) rewritten: Notify,
 }
 
 pub(super) struct State {
@@ -47,6 +50,7 @@ pub(super) struct State {
     has_history: bool,
     /// Up to and with this cursor, messages are in the folds.
     folded: Cursor,
+    pub(super) rewrites: Rewrites,
     watchers: Vec<(u64, Arc<dyn Watch>)>,
     next_watcher: u64,
 }
@@ -99,6 +103,7 @@ impl State {
             has_grown: false,
             has_history,
             folded,
+            rewrites: Rewrites::default(),
             watchers: Vec::new(),
             next_watcher: 0,
         }
@@ -189,6 +194,7 @@ impl Channel {
             name,
             state: Mutex::new(State::new(log, now)),
             written: Notify::new(),
+            rewritten: Notify::new(),
         }
     }
 
@@ -288,8 +294,10 @@ impl Channel {
         state.folded = log.visible();
         state.log = log;
         state.topics.clear();
+        state.rewrites.jump();
         state.on_visible();
         self.written.notify_waiters();
+        self.rewritten.notify_waiters();
     }
 }
 

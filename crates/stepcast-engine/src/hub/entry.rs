@@ -391,6 +391,35 @@ impl Hub {
         topic: &TopicName,
         keep: &Keep,
     ) -> Result<(), StoreError> {
+        if !keep.folds() {
+            return Ok(());
+        }
+        loop {
+            let rewritten = channel.rewritten.notified();
+            tokio::pin!(rewritten);
+            rewritten.as_mut().enable();
+            let at_rest = {
+                let state = channel.state();
+                if state.has_fold(topic, keep) {
+                    return Ok(());
+                }
+                state.rewrites.at_rest()
+            };
+            match at_rest {
+                None => rewritten.await,
+                Some(rewrites) => self.read_fold(channel, topic, keep, rewrites).await?,
+            }
+        }
+    }
+
+    /// Reads a topic's fold from the store. What was read while the topic was changed is not taken over.
+    async fn read_fold(
+        &self,
+        channel: &Arc<Channel>,
+        topic: &TopicName,
+        keep: &Keep,
+        rewrites: u64,
+    ) -> Result<(), StoreError> {
         let Some(mut fold) = Fold::of(keep) else {
             return Ok(());
         };
@@ -398,7 +427,7 @@ impl Hub {
         loop {
             let tail_after = {
                 let mut state = channel.state();
-                if state.has_fold(topic, keep) {
+                if state.has_fold(topic, keep) || state.rewrites.at_rest() != Some(rewrites) {
                     return Ok(());
                 }
                 let tail_after = state.log.tail_after();

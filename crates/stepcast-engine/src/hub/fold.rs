@@ -67,6 +67,22 @@ impl Fold {
         }
     }
 
+    /// The messages up to and with a cursor are gone.
+    pub(super) fn trim(&mut self, up_to: Cursor) {
+        match self {
+            Self::Latest(latest) => latest.kept.retain(|entry| entry.message.cursor > up_to),
+            Self::Text(text) => text.trim(up_to),
+        }
+    }
+
+    /// What a run has said up to a message has become that message.
+    pub(super) fn join(&mut self, joined: &Arc<Message>) {
+        match self {
+            Self::Latest(_) => {}
+            Self::Text(text) => text.join(joined),
+        }
+    }
+
     /// The oldest message that it still needs; everything before may go.
     pub(super) fn needs(&self) -> Option<Cursor> {
         match self {
@@ -176,6 +192,8 @@ pub(super) struct Text {
 struct Piece {
     text: String,
     last: Arc<Message>,
+    /// Where each message ends, as the oldest may go before the others.
+    parts: Vec<(Cursor, usize)>,
     /// Where each message of a body ends that has not settled, as a rollback may take only the later ones.
     ends: Vec<(Arc<Message>, usize)>,
 }
@@ -201,22 +219,46 @@ impl Text {
                 piece
             }
             None => {
-                self.pieces.push(Piece {
-                    text: String::new(),
-                    last: Arc::clone(message),
-                    ends: Vec::new(),
-                });
+                self.pieces.push(Piece::new(message));
                 self.pieces.last_mut().expect("it was just pushed")
             }
         };
         piece.text.push_str(&delta);
-        if message
-            .origin
-            .as_ref()
-            .is_some_and(|origin| origin.step.is_none())
-        {
+        piece.parts.push((message.cursor, piece.text.len()));
+        if is_of_body(message) {
             piece.ends.push((Arc::clone(message), piece.text.len()));
         }
+    }
+
+    fn trim(&mut self, up_to: Cursor) {
+        self.pieces.retain_mut(|piece| piece.cut(up_to));
+        self.sort();
+    }
+
+    fn join(&mut self, joined: &Arc<Message>) {
+        let run = joined.origin.as_ref().map(|origin| origin.run);
+        self.pieces
+            .retain_mut(|piece| piece.run() != run || piece.cut(joined.cursor));
+        let text = delta(&joined.payload, &self.field);
+        let later = self
+            .pieces
+            .iter_mut()
+            .find(|piece| piece.last.origin == joined.origin);
+        let piece = match later {
+            Some(piece) => piece,
+            None => {
+                self.pieces.push(Piece::new(joined));
+                self.pieces.last_mut().expect("it was just pushed")
+            }
+        };
+        piece.put_before(joined, &text);
+        self.sort();
+    }
+
+    /// Puts pieces into the order in which they would be read from the store.
+    fn sort(&mut self) {
+        let first = |piece: &Piece| piece.parts.first().map(|(cursor, _)| *cursor);
+        self.pieces.sort_by_key(first);
     }
 
     fn roll_back(&mut self, record: &Message) {
@@ -233,6 +275,7 @@ impl Text {
             };
             piece.last = Arc::clone(last);
             piece.text.truncate(*end);
+            piece.parts.retain(|(cursor, _)| *cursor <= after);
             true
         });
     }
@@ -251,6 +294,41 @@ impl Text {
 }
 
 impl Piece {
+    fn new(first: &Arc<Message>) -> Self {
+        Self {
+            text: String::new(),
+            last: Arc::clone(first),
+            parts: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// Lets go of the messages up to and with a cursor; says whether any are left.
+    fn cut(&mut self, up_to: Cursor) -> bool {
+        let gone = self.parts.partition_point(|(cursor, _)| *cursor <= up_to);
+        let Some((_, bytes)) = gone.checked_sub(1).map(|last| self.parts[last]) else {
+            return true;
+        };
+        self.text.drain(..bytes);
+        self.parts.drain(..gone);
+        self.parts.iter_mut().for_each(|(_, end)| *end -= bytes);
+        self.ends.retain(|(message, _)| message.cursor > up_to);
+        self.ends.iter_mut().for_each(|(_, end)| *end -= bytes);
+        !self.parts.is_empty()
+    }
+
+    fn put_before(&mut self, first: &Arc<Message>, text: &str) {
+        self.text.insert_str(0, text);
+        self.parts
+            .iter_mut()
+            .for_each(|(_, end)| *end += text.len());
+        self.parts.insert(0, (first.cursor, text.len()));
+        self.ends.iter_mut().for_each(|(_, end)| *end += text.len());
+        if is_of_body(first) {
+            self.ends.insert(0, (Arc::clone(first), text.len()));
+        }
+    }
+
     fn run(&self) -> Option<RunId> {
         self.last.origin.as_ref().map(|origin| origin.run)
     }
@@ -283,17 +361,25 @@ fn joined(payload: &[u8], field: &str, text: &str) -> Bytes {
         .into()
 }
 
-/// The messages of a run on a `text` topic as one, at the place of the last; nothing when there are fewer than two.
-pub(super) fn join_texts(messages: &[Message], field: &str) -> Option<Message> {
-    let [_, .., last] = messages else { return None };
-    let text: String = messages
-        .iter()
-        .map(|message| delta(&message.payload, field))
-        .collect();
+/// The messages of a run on a `text` topic as one, at the place of the last; nothing when there are fewer than two. The text is the one that
+/// a snapshot shows: attempt by attempt.
+pub(super) fn join_texts(messages: Vec<Message>, field: &str) -> Option<Message> {
+    let messages: Vec<_> = messages.into_iter().map(Arc::new).collect();
+    let [_, .., last] = &messages[..] else {
+        return None;
+    };
+    let mut said = Text::new(field);
+    messages.iter().for_each(|message| said.push(message));
+    let texts = said.pieces.iter().map(|piece| &*piece.text);
     Some(Message {
-        payload: joined(&last.payload, field, &text),
-        ..last.clone()
+        payload: joined(&last.payload, field, &texts.collect::<String>()),
+        ..Message::clone(last)
     })
+}
+
+fn is_of_body(message: &Message) -> bool {
+    let origin = message.origin.as_ref();
+    origin.is_some_and(|origin| origin.step.is_none())
 }
 
 #[cfg(test)]

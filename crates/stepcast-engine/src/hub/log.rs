@@ -316,8 +316,12 @@ impl ChannelLog {
 
     /// Lets go of the oldest messages that are visible and need no writing, until at most `max_bytes` are left.
     pub(super) fn trim(&mut self, max_bytes: usize) {
+        self.trim_while(|log| log.tail_bytes > max_bytes);
+    }
+
+    fn trim_while(&mut self, is_too_much: impl Fn(&Self) -> bool) {
         let visible = self.visible();
-        while self.tail_bytes > max_bytes {
+        while is_too_much(self) {
             let Some(oldest) = self
                 .tail
                 .front()
@@ -332,6 +336,13 @@ impl ChannelLog {
             self.tail_bytes -= oldest.bytes();
             self.tail.pop_front();
         }
+    }
+
+    /// Lets go of everything up to and with a cursor that needs no writing, because the store has something else there now.
+    pub(super) fn let_go(&mut self, up_to: Cursor) {
+        let later = self.tail.partition_point(|entry| entry.cursor() <= up_to);
+        let kept: usize = self.tail.iter().skip(later).map(Entry::bytes).sum();
+        self.trim_while(|log| log.tail_bytes > kept);
     }
 
     pub(super) fn tail_bytes(&self) -> usize {

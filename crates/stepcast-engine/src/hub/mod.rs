@@ -7,7 +7,7 @@
 //! - `log` (pure): numbers and what is visible; `fold` (pure): what a topic comes to; `channel`: both behind a lock.
 //! - `directory`: which channels are in memory, `segments`: what they are named after; `publish`: how messages come in.
 //! - `entry`: how a reader begins, and what it has lost; `subscription`: a reader in this process; `derive`: topics made from runs.
-//! - `retention`: what has to go.
+//! - `retention`: what has to go; `rewrite`: how what is kept is changed, so that memory and store say the same.
 
 mod channel;
 mod derive;
@@ -17,6 +17,7 @@ mod fold;
 mod log;
 mod publish;
 mod retention;
+mod rewrite;
 mod segments;
 mod subscription;
 

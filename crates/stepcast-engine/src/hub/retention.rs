@@ -6,10 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use stepcast_protocol::{ChannelName, Cursor, Keep, Offset, RunId, Timestamp, TopicName, limits};
+use stepcast_protocol::{
+    ChannelName, Cursor, Keep, Message, Offset, RunId, Timestamp, TopicName, limits,
+};
 
-use super::{Hub, channel::Channel, channel::Grown, fold};
-use crate::store::{Batch, CommitError, KeptRow, MessageQuery, RunIs, StoreError, StoreExt, Write};
+use super::{
+    Hub,
+    channel::{Channel, Grown},
+    fold,
+    rewrite::Rewrite,
+};
+use crate::store::{CommitError, KeptRow, MessageQuery, RunIs, StoreError};
 
 /// A topic's bounds are looked at when it has grown by one of so many parts of them.
 const PARTS: u64 = 8;
@@ -36,11 +43,10 @@ impl Hub {
     pub(crate) async fn trim(&self) -> Result<(), RetentionError> {
         for channel in self.0.channels.loaded() {
             for (topic, keep) in self.grown(&channel) {
-                let Some(up_to) = self.over(&channel, &topic, &keep).await? else {
-                    continue;
-                };
-                let trim = Write::Trim(channel.name().clone(), topic, up_to);
-                self.0.store.commit(Batch::of(vec![trim])).await?;
+                if let Some(up_to) = self.over(&channel, &topic, &keep).await? {
+                    let trim = Rewrite::Trim(up_to);
+                    self.rewrite(channel.name(), &topic, trim).await?;
+                }
             }
         }
         Ok(())
@@ -112,17 +118,25 @@ impl Hub {
             Some(_) | None => 0,
         };
         let now = self.0.clock.now();
-        let mut writes = self.expired(&rows, now).await?;
-        writes.extend(self.folded(&rows, now).await?);
-        for write in writes {
-            self.0.store.commit(Batch::of(vec![write])).await?;
+        for (channel, topic, up_to) in self.expired(&rows, now).await? {
+            let expire = Rewrite::Expire(up_to);
+            self.rewrite(channel, topic, expire).await?;
+        }
+        // Of what is left: what has just gone must not come back as part of a text.
+        for (channel, topic, joined) in self.joined(&rows, now).await? {
+            let join = Rewrite::Join(Arc::new(joined));
+            self.rewrite(channel, topic, join).await?;
         }
         Ok(())
     }
 
     /// Per topic, the oldest messages in channel order whose time has come. Rows come in the order of commits and in pages, so the
     /// channel itself says whether an older message stays: then the later ones stay as well.
-    async fn expired(&self, rows: &[KeptRow], now: Timestamp) -> Result<Vec<Write>, StoreError> {
+    async fn expired<'a>(
+        &self,
+        rows: &'a [KeptRow],
+        now: Timestamp,
+    ) -> Result<Vec<(&'a ChannelName, &'a TopicName, Cursor)>, StoreError> {
         let mut by_topic: BTreeMap<_, BTreeSet<Cursor>> = BTreeMap::new();
         for row in rows {
             let age = self.0.catalog.bounds(&row.channel, &row.topic).age;
@@ -143,13 +157,18 @@ impl Hub {
             let page = self.0.store.messages(oldest).await?;
             let oldest = page.messages.iter().map(|message| message.cursor);
             if let Some(up_to) = oldest.take_while(|cursor| due.contains(cursor)).last() {
-                trims.push(Write::Trim(channel.clone(), topic.clone(), up_to));
+                trims.push((channel, topic, up_to));
             }
         }
         Ok(trims)
     }
 
-    async fn folded(&self, rows: &[KeptRow], now: Timestamp) -> Result<Vec<Write>, StoreError> {
+    /// Texts of runs that ended a while ago, each as one message.
+    async fn joined<'a>(
+        &self,
+        rows: &'a [KeptRow],
+        now: Timestamp,
+    ) -> Result<Vec<(&'a ChannelName, &'a TopicName, Message)>, StoreError> {
         let mut texts: BTreeMap<(&ChannelName, &TopicName, RunId), usize> = BTreeMap::new();
         for row in rows {
             let is_due =
@@ -158,7 +177,7 @@ impl Hub {
                 *texts.entry((&row.channel, &row.topic, run)).or_default() += 1;
             }
         }
-        let mut writes = Vec::new();
+        let mut all = Vec::new();
         for ((channel, topic, run), messages) in texts {
             let Keep::Text { field } = self.0.catalog.keep(channel, topic) else {
                 continue;
@@ -167,11 +186,11 @@ impl Hub {
                 continue;
             }
             let said = self.said(channel, topic, run).await?;
-            if let Some(joined) = fold::join_texts(&said, &field) {
-                writes.push(Write::FoldText(channel.clone(), Arc::new(joined)));
+            if let Some(joined) = fold::join_texts(said, &field) {
+                all.push((channel, topic, joined));
             }
         }
-        Ok(writes)
+        Ok(all)
     }
 
     /// Everything a run has said on a `text` topic, which is bounded.
@@ -180,7 +199,7 @@ impl Hub {
         channel: &ChannelName,
         topic: &TopicName,
         run: RunId,
-    ) -> Result<Vec<stepcast_protocol::Message>, StoreError> {
+    ) -> Result<Vec<Message>, StoreError> {
         let (mut said, mut after) = (Vec::new(), Cursor::START);
         let end = Cursor::new(self.0.store.epoch(), Offset(u64::MAX));
         loop {

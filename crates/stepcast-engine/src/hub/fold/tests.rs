@@ -178,12 +178,12 @@ fn texts_of_a_run_that_has_ended_become_one() {
     let said: Vec<_> = (1..4)
         .map(|offset| Message::clone(&message(offset, origin(2, 1), Kind::Data)))
         .collect();
-    let joined = join_texts(&said, "text").unwrap();
+    let joined = join_texts(said.clone(), "text").unwrap();
     assert_eq!(
         (text_of(&joined), joined.cursor),
         ("<1><2><3>".to_owned(), at(3))
     );
-    assert_eq!(join_texts(&said[..1], "text"), None);
+    assert_eq!(join_texts(said[..1].to_vec(), "text"), None);
 }
 
 #[test]

@@ -8,7 +8,9 @@ use crate::{
     catalog::Catalog,
     clock::Clock,
     hub::{Draft, Outgoing},
-    store::{Phase, Store, conformance::samples, memory::MemoryStore},
+    store::{
+        Batch, Phase, RunRow, Store, StoreExt, Write, conformance::samples, memory::MemoryStore,
+    },
 };
 
 const LONG: Duration = Duration::from_secs(100 * 24 * 60 * 60);
@@ -74,7 +76,7 @@ async fn kept(store: &MemoryStore, channel: &str) -> Vec<u64> {
 #[tokio::test]
 async fn what_is_old_goes_and_the_messages_of_an_open_run_stay() {
     let (hub, store) = hub(Catalog::default());
-    let ended = crate::store::RunRow {
+    let ended = RunRow {
         ended_at: Some(samples::at(1)),
         ..samples::run(2, Phase::Completed)
     };
