@@ -6,7 +6,7 @@
 //!
 //! - `log` (pure): numbers and what is visible; `fold` (pure): what a topic comes to; `channel`: both behind a lock.
 //! - `directory`: which channels are in memory, `segments`: what they are named after; `publish`: how messages come in.
-//! - `entry`: how a reader begins, and what it has lost; `subscription`: a reader in this process; `derive`: topics made from runs.
+//! - `entry`: how a reader begins; `gaps`: what it has lost; `subscription`: a reader in this process; `derive`: topics made from runs.
 //! - `retention`: what has to go; `rewrite`: how what is kept is changed, so that memory and store say the same.
 
 mod channel;
@@ -14,6 +14,7 @@ mod derive;
 mod directory;
 mod entry;
 mod fold;
+mod gaps;
 mod log;
 mod publish;
 mod retention;
@@ -23,7 +24,8 @@ mod subscription;
 
 pub use self::{
     channel::{Channel, Watch, WatchGuard},
-    entry::{Entry, Notice, Position, ReadError, StoredPage, TopicFilter, Trims},
+    entry::{Entry, Notice, Position, ReadError, TopicFilter},
+    gaps::{StoredPage, Trims},
     log::{Posted, Slice},
     publish::{Draft, Outgoing, PublishError},
     subscription::{Item, Subscription},

@@ -15,7 +15,8 @@ use tokio::sync::Notify;
 use super::{
     Hub,
     channel::{Channel, WatchGuard},
-    entry::{Entry, Notice, Position, ReadError, StoredPage, TopicFilter, Trims},
+    entry::{Entry, Notice, Position, ReadError, TopicFilter},
+    gaps::{StoredPage, Trims},
     log::{Posted, Slice},
 };
 use crate::store::{BoxFuture, StoreError};
