@@ -293,7 +293,12 @@ impl Channel {
         }
         state.folded = log.visible();
         state.log = log;
-        state.topics.clear();
+        // Their names tell readers who want all topics which ones may have lost something.
+        state
+            .topics
+            .values_mut()
+            .for_each(|topic| *topic = Topic::default());
+        state.has_history = state.log.tail_after() > Cursor::START;
         state.rewrites.jump();
         state.on_visible();
         self.written.notify_waiters();

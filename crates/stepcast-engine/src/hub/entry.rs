@@ -193,7 +193,7 @@ impl Hub {
         let entry = self
             .with_snapshots(channel, topics, keep_to, folding)
             .await?;
-        let gaps = self.crash_gaps(channel, topics, keep_to, reason);
+        let gaps = self.crash_gaps(channel, topics, keep_to, reason).await?;
         let gaps = gaps.into_iter().map(Notice::Gap);
         let notices = gaps.chain(entry.notices).collect();
         Ok(Entry { notices, ..entry })

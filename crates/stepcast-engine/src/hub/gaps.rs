@@ -1,6 +1,9 @@
 //! What a reader would have got and is gone, and how it is told.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use stepcast_protocol::{Cursor, Epoch, Gap, GapReason, Keep, TopicName, limits};
 
@@ -96,13 +99,13 @@ impl Hub {
     }
 
     /// What a reader is told whose messages after `keep_to` may be lost with a life of the store.
-    pub(super) fn crash_gaps(
+    pub(super) async fn crash_gaps(
         &self,
         channel: &Channel,
         topics: &TopicFilter,
         keep_to: Cursor,
         reason: GapReason,
-    ) -> Vec<Gap> {
+    ) -> Result<Vec<Gap>, StoreError> {
         let gap = |topic: TopicName| {
             // The store vouches for nothing of a topic that it does not have.
             let keep = self.0.catalog.keep(channel.name(), &topic);
@@ -117,7 +120,31 @@ impl Hub {
                 reason,
             }
         };
-        self.names(channel, topics).into_iter().map(gap).collect()
+        let topics = self.may_have_lost(channel, topics).await?;
+        Ok(topics.into_iter().map(gap).collect())
+    }
+
+    /// The topics that a reader may have had messages of: its own, or those that the channel declares or has. Nobody knows of a topic that
+    /// nobody declares and whose every message was lost with the process.
+    async fn may_have_lost(
+        &self,
+        channel: &Channel,
+        topics: &TopicFilter,
+    ) -> Result<Vec<TopicName>, StoreError> {
+        let declared = self.names(channel, topics);
+        match topics {
+            TopicFilter::Only(_) => return Ok(declared),
+            TopicFilter::All => {}
+        }
+        let kept = self.0.store.topics(channel.name().clone()).await?;
+        let row = self.0.store.channel(channel.name().clone()).await?;
+        let trimmed = row.map_or_else(Vec::new, |row| row.trimmed);
+        let mut others: BTreeSet<_> = kept.into_iter().map(|row| row.topic).collect();
+        others.extend(trimmed.into_iter().map(|(topic, _)| topic));
+        others.extend(channel.state().topics.keys().cloned());
+        let is_known = |topic: &TopicName| declared.contains(topic);
+        others.retain(|topic| !topic.is_reserved() && !is_known(topic));
+        Ok(declared.into_iter().chain(others).collect())
     }
 
     /// A page of kept messages after `after`, up to and with `up_to`.

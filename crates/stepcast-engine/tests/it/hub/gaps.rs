@@ -228,3 +228,61 @@ async fn cursors_of_a_life_the_store_does_not_know_and_of_the_future() {
         assert_eq!(refused.code(), ErrorCode::BadCursor, "{future}");
     }
 }
+
+/// Nobody declares the topics of such a channel: they are those that it has.
+#[tokio::test]
+async fn a_crash_is_told_on_every_topic_of_a_channel_that_nobody_declares() {
+    let database = Database::new();
+    let store = GatedStore::new(database.open().await);
+    let hub = undeclared(Arc::<GatedStore>::clone(&store));
+    let channel = channel(&hub, "c").await;
+    let kept = say_durably(&hub, &channel, "log", "1", None).await;
+    let gone = say_durably(&hub, &channel, "other", "2", None).await;
+    trim(&*store, "other", gone).await;
+    store.close_gate();
+    say(&hub, &channel, "log", "lost", None).await;
+    let (mut client, subscription) =
+        reader(&hub, &channel, &TopicFilter::All, Position::After(kept)).await;
+    let cursor = subscription.cursor();
+    assert_eq!(held(&mut client, "log"), ["lost"]);
+    store.lose_all();
+    drop((subscription, hub, channel, store));
+
+    let hub = undeclared(database.open().await);
+    let channel = super::channel(&hub, "c").await;
+    let from = Position::After(cursor);
+    come_back(&mut client, &hub, &channel, &TopicFilter::All, from).await;
+    for topic in ["log", "other"] {
+        let told = gaps(&mut client, topic);
+        assert_eq!(told.first(), Some(&(GapReason::Crashed, kept)), "{topic}");
+    }
+    assert!(held(&mut client, "log").is_empty());
+}
+
+#[tokio::test]
+async fn a_topic_that_only_memory_knew_is_told_of_when_the_store_was_reopened() {
+    let database = Database::new();
+    let store = GatedStore::new(database.open().await);
+    let hub = undeclared(Arc::<GatedStore>::clone(&store));
+    let channel = channel(&hub, "c").await;
+    store.close_gate();
+    say(&hub, &channel, "log", "lost", None).await;
+    let (mut client, mut subscription) =
+        reader(&hub, &channel, &TopicFilter::All, Position::Start).await;
+    assert_eq!(held(&mut client, "log"), ["lost"]);
+    store.lose_all();
+    store.open_gate();
+    within(store.reopen()).await.unwrap();
+    within(hub.restart()).await.unwrap();
+    say(&hub, &channel, "log", "next", None).await;
+    read_on(&mut client, &mut subscription).await;
+    assert_eq!(held(&mut client, "log"), ["next"]);
+    assert_eq!(
+        gaps(&mut client, "log"),
+        [(GapReason::Crashed, Cursor::START)]
+    );
+}
+
+fn undeclared(store: Arc<dyn Store>) -> Hub {
+    super::hub(store)
+}

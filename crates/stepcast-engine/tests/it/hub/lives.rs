@@ -65,6 +65,7 @@ async fn a_message_that_died_in_the_queue_never_shares_its_number_with_one_that_
     );
     // A reader that had seen the lost one goes on, one from the future does not.
     let mut reader = subscribe(&hub, &channel, lost).await;
+    assert!(matches!(next_item(&mut reader).await, Item::Gap(_)));
     assert_eq!(read(&mut reader, 1).await, [2]);
     let ahead = Cursor::new(next.epoch, stepcast_protocol::Offset(offset(next) + 1));
     let refused = hub
