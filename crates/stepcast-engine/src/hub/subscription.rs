@@ -153,11 +153,14 @@ impl Subscription {
 
     /// Whether topics that have snapshots are among those it reads right now.
     fn wants_fold(&self) -> bool {
-        self.has_snapshots
-            && self
-                .skip
-                .as_ref()
-                .is_none_or(|(until, _)| self.cursor >= *until)
+        self.has_snapshots && self.skip_end().is_none()
+    }
+
+    /// Up to where it still passes over the topics whose snapshots it has. What comes later of them it must not take from the store, where a
+    /// message may stand for what the snapshot shows.
+    fn skip_end(&self) -> Option<Cursor> {
+        let (until, _) = self.skip.as_ref()?;
+        (self.cursor < *until).then_some(*until)
     }
 
     /// Takes over what the tail holds, or says what to wait for.
@@ -183,7 +186,10 @@ impl Subscription {
                 self.take_over(messages, next);
                 None
             }
+            // The tail has let go of it just now: asked again, the channel says so.
+            Slice::Stored { .. } if self.wants_fold() => None,
             Slice::Stored { up_to } => {
+                let up_to = self.skip_end().map_or(up_to, |until| until.min(up_to));
                 let (hub, channel) = (self.hub.clone(), Arc::clone(&self.channel));
                 let (topics, cursor) = (self.topics.clone(), self.cursor);
                 Some(Box::pin(async move {

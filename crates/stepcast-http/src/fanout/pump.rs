@@ -183,6 +183,8 @@ impl Shard {
                 let replay = self.keep(subscription, cursor, batch, None);
                 self.send_replay(connection, state, index, &replay)
             }
+            // The tail has let go of it just now: it enters anew in its next turn, once the shard has gone on as well.
+            Slice::Stored { .. } if subscription.wants_fold() => Ok(Step::Again),
             Slice::Stored { up_to } => {
                 let topics = subscription.topics_after(cursor);
                 let up_to = subscription

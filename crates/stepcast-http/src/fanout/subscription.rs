@@ -172,13 +172,16 @@ impl Subscription {
             return self.due;
         }
         let cursor = self.cursor();
-        let wants_fold = self.has_snapshots
-            && self.floors.next(cursor).is_none()
-            && cursor != self.feed.cursor.get();
+        let wants_fold = self.wants_fold() && cursor != self.feed.cursor.get();
         let (channel, life) = (&self.feed.channel, self.life);
         channel
             .must_enter(cursor, life, wants_fold)
             .then_some(Way::Anew(cursor, life))
+    }
+
+    /// Whether topics that have snapshots are among those it reads right now.
+    pub(super) fn wants_fold(&self) -> bool {
+        self.has_snapshots && self.floors.next(self.cursor()).is_none()
     }
 
     /// Goes on as it was let in.

@@ -1,5 +1,6 @@
-use std::time::Duration;
+use std::{future::poll_fn, pin::Pin, time::Duration};
 
+use futures_core::Stream;
 use stepcast_protocol::{ChannelSpec, Keep, Origin, Retention, Snapshot, Timestamp, TopicSpec};
 use tokio::sync::Semaphore;
 
@@ -7,7 +8,7 @@ use super::*;
 use crate::{
     catalog::Catalog,
     clock::Clock,
-    hub::{Draft, Notice, Place, Position, TopicFilter},
+    hub::{Draft, Item, Notice, Place, Position, TopicFilter},
     store::{
         BoxFuture, MessageQuery, Phase, RunRow, Store, StoreExt,
         conformance::samples,
@@ -136,11 +137,12 @@ async fn late(hub: &Hub, topic: &str) -> Vec<String> {
     let [Notice::Snapshot(Snapshot { pieces, .. })] = &entry.notices[..] else {
         panic!("one snapshot was expected, not {:?}", entry.notices);
     };
-    let text = |piece: &Message| {
-        let fields: serde_json::Value = serde_json::from_slice(&piece.payload).unwrap();
-        fields["text"].as_str().unwrap().to_owned()
-    };
     pieces.iter().map(text).collect()
+}
+
+fn text(message: &Message) -> String {
+    let fields: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+    fields["text"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -198,6 +200,32 @@ async fn a_text_that_is_too_old_does_not_come_back_when_it_should_be_joined() {
     world.expire().await;
     let nothing: [Vec<String>; 2] = Default::default();
     assert_eq!(world.late("text").await, nothing);
+}
+
+#[tokio::test]
+async fn a_reader_that_has_a_snapshot_gets_no_text_twice_when_it_is_joined_meanwhile() {
+    let world = World::new();
+    world.say("log", "before", None).await;
+    world.say("text", "1", by(1, "a")).await;
+    let channel = world.hub.channel(&samples::channel("c")).await.unwrap();
+    let topics = TopicFilter::Only(["log", "text"].map(samples::topic).into());
+    let reading = world.hub.subscribe(&channel, topics, Position::Start);
+    let mut reader = reading.await.unwrap();
+    world.say("text", "2", by(1, "a")).await;
+    world.ends(1).await;
+    world.clock.advance(HOUR);
+    world.expire().await;
+
+    reader.end_at(channel.visible());
+    let mut got = Vec::new();
+    while let Some(item) = poll_fn(|context| Pin::new(&mut reader).poll_next(context)).await {
+        got.push(match item.unwrap() {
+            Item::Posted(posted) => text(posted.message()),
+            Item::Snapshot(snapshot) => format!("={}", text(&snapshot.pieces[0])),
+            Item::Gap(gap) => panic!("nothing is lost: {gap:?}"),
+        });
+    }
+    assert_eq!(got, ["=1", "before", "=12"]);
 }
 
 /// The pages of a fold are read at several moments. What changes between two of them must not be in it twice, nor be missing.
