@@ -43,8 +43,7 @@ impl Hub {
     pub(crate) async fn trim(&self) -> Result<(), RetentionError> {
         for channel in self.0.channels.loaded() {
             for (topic, keep) in self.grown(&channel) {
-                if let Some(up_to) = self.over(&channel, &topic, &keep).await? {
-                    let trim = Rewrite::Trim(up_to);
+                if let Some(trim) = self.over(&channel, &topic, &keep).await? {
                     self.rewrite(channel.name(), &topic, trim).await?;
                 }
             }
@@ -82,19 +81,20 @@ impl Hub {
         grown
     }
 
-    /// Up to where a topic's messages have to go.
+    /// Which of a topic's messages have to go.
     async fn over(
         &self,
         channel: &Arc<Channel>,
         topic: &TopicName,
         keep: &Keep,
-    ) -> Result<Option<Cursor>, StoreError> {
+    ) -> Result<Option<Rewrite>, StoreError> {
         match keep {
             Keep::Live | Keep::Text { .. } => Ok(None),
             Keep::Log => {
                 let bounds = self.0.catalog.bounds(channel.name(), topic);
                 let (channel, topic) = (channel.name().clone(), topic.clone());
-                self.0.store.overflow(channel, topic, bounds).await
+                let up_to = self.0.store.overflow(channel, topic, bounds).await?;
+                Ok(up_to.map(Rewrite::Trim))
             }
             Keep::Latest => {
                 self.prepare(channel, topic, keep).await?;
@@ -103,7 +103,7 @@ impl Hub {
                     .topics
                     .get(topic)
                     .and_then(|topic| topic.fold.as_ref());
-                Ok(fold.and_then(fold::Fold::needs).map(before))
+                Ok(fold.and_then(fold::Fold::needs).map(Rewrite::TrimBefore))
             }
         }
     }
@@ -233,13 +233,6 @@ fn ended(row: &KeptRow) -> Option<Timestamp> {
         RunIs::Open => None,
         RunIs::Ended(at) => Some(at.max(row.created_at)),
         RunIs::Unknown => Some(row.created_at),
-    }
-}
-
-fn before(cursor: Cursor) -> Cursor {
-    Cursor {
-        offset: Offset(cursor.offset.0.saturating_sub(1)),
-        ..cursor
     }
 }
 

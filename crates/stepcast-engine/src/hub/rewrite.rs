@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use stepcast_protocol::{ChannelName, Cursor, Message, TopicName};
+use stepcast_protocol::{ChannelName, Cursor, Message, Offset, TopicName};
 use tokio::sync::oneshot;
 
 use super::{
@@ -14,13 +14,16 @@ use super::{
     channel::{Channel, State},
     retention::RetentionError,
 };
-use crate::store::{Batch, CommitError, Write};
+use crate::store::{Batch, CommitError, Expect, Write};
 
 /// One change of a topic.
 #[derive(Debug, Clone)]
 pub(super) enum Rewrite {
     /// It is over its bounds: what is up to and with a cursor goes from the store. Memory has bounds of its own.
     Trim(Cursor),
+    /// What lies before this message goes from the store: the topic needs no more. Only once the store has the message itself, which was
+    /// believed before it was written.
+    TrimBefore(Cursor),
     /// What is up to and with a cursor is too old for anybody.
     Expire(Cursor),
     /// What a run has said on a `text` topic, up to this message, becomes this message.
@@ -61,7 +64,7 @@ impl Hub {
         } else {
             self.find(name)
         };
-        let batch = Batch::of(vec![rewrite.to_write(name, topic)]);
+        let batch = rewrite.to_batch(name, topic);
         if let Some(channel) = &channel {
             channel.state().rewrites.begun += 1;
         }
@@ -75,8 +78,11 @@ impl Hub {
             drop(done.send(result));
         };
         self.0.store.submit(batch, Box::new(completion));
-        fate.await.unwrap_or(Err(CommitError::Closed))?;
-        Ok(())
+        match fate.await.unwrap_or(Err(CommitError::Closed)) {
+            // What it stood on is not there: the topic is looked at again when it has grown.
+            Ok(_) | Err(CommitError::Refused(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -104,6 +110,8 @@ impl State {
                     fold.trim(*up_to);
                 }
             }
+            // The fold has let go of it already.
+            Rewrite::TrimBefore(_) => {}
             Rewrite::Expire(up_to) => {
                 if let Some(fold) = fold {
                     fold.trim(*up_to);
@@ -121,12 +129,25 @@ impl State {
 }
 
 impl Rewrite {
-    fn to_write(&self, channel: &ChannelName, topic: &TopicName) -> Write {
-        let channel = channel.clone();
+    fn to_batch(&self, channel: &ChannelName, topic: &TopicName) -> Batch {
+        let trim = |up_to| Write::Trim(channel.clone(), topic.clone(), up_to);
         match self {
-            Self::Trim(up_to) | Self::Expire(up_to) => Write::Trim(channel, topic.clone(), *up_to),
-            Self::Join(joined) => Write::FoldText(channel, Arc::clone(joined)),
+            Self::Trim(up_to) | Self::Expire(up_to) => Batch::of(vec![trim(*up_to)]),
+            Self::TrimBefore(needed) => Batch {
+                expect: vec![Expect::MessageIsKept(channel.clone(), *needed)],
+                ..Batch::of(vec![trim(before(*needed))])
+            },
+            Self::Join(joined) => {
+                Batch::of(vec![Write::FoldText(channel.clone(), Arc::clone(joined))])
+            }
         }
+    }
+}
+
+fn before(cursor: Cursor) -> Cursor {
+    Cursor {
+        offset: Offset(cursor.offset.0.saturating_sub(1)),
+        ..cursor
     }
 }
 

@@ -55,6 +55,8 @@ pub enum Expect {
     PublishKeyIsFree(ChannelName, String, Timestamp),
     /// The store is in this epoch: what numbers of it the batch holds were given in this life.
     EpochIs(Epoch),
+    /// The message is kept.
+    MessageIsKept(ChannelName, Cursor),
 }
 
 /// One change.
@@ -250,6 +252,9 @@ pub enum Refusal {
     /// The store has been reopened since.
     #[error("epoch {0} is over, the store was reopened; try again")]
     EpochOver(u64),
+    /// The message is not kept, or not yet.
+    #[error("message {0} is not kept")]
+    MessageNotKept(Cursor),
 }
 
 impl Refusal {
@@ -263,6 +268,7 @@ impl Refusal {
             Self::RunUnknown(_) => ErrorCode::UnknownRun,
             Self::KeyUsed(_) => ErrorCode::BadRequest,
             Self::EpochOver(_) => ErrorCode::Closing,
+            Self::MessageNotKept(_) => ErrorCode::BadCursor,
         }
     }
 }

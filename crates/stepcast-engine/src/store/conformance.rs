@@ -101,6 +101,7 @@ cases! {
     conditions::an_event_is_new_by_id_and_key,
     conditions::a_run_is_open_until_it_ends,
     conditions::a_publish_key_is_free_until_it_is_used,
+    conditions::a_message_is_kept_until_it_goes,
     order::completions_come_in_the_order_of_the_queue,
     order::concurrent_submitters_keep_their_order,
     order::a_completion_may_submit,

@@ -190,6 +190,29 @@ async fn what_a_run_has_said_is_shown_alike_before_and_after_it_is_joined() {
     assert_eq!(world.late("text").await, [later, later]);
 }
 
+/// A message that was believed may never get there: then the topic comes to what was before it.
+#[tokio::test]
+async fn what_a_topic_came_to_stays_until_the_store_has_what_comes_after_it() {
+    let world = World::new();
+    world.say("latest", "1", None).await;
+    world.say("latest", "2", None).await;
+    let channel = samples::channel("c");
+    let loaded = world.hub.channel(&channel).await.unwrap();
+    let trim = async |needed| {
+        let rewrite = Rewrite::TrimBefore(needed);
+        let topic = samples::topic("latest");
+        world.hub.rewrite(&channel, &topic, rewrite).await.unwrap();
+        assert!(loaded.state().rewrites.at_rest().is_some());
+        let kept = world.store.topics(channel.clone()).await.unwrap();
+        kept[0].messages
+    };
+    let last = loaded.head();
+    let lost = Cursor::new(last.epoch, Offset(last.offset.0 + 1));
+    assert_eq!(trim(lost).await, 2);
+    assert_eq!(trim(last).await, 1);
+    assert_eq!(world.late("latest").await, [["2"], ["2"]]);
+}
+
 #[tokio::test]
 async fn a_text_that_is_too_old_does_not_come_back_when_it_should_be_joined() {
     let world = World::new();

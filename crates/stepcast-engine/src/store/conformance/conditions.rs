@@ -138,6 +138,23 @@ pub(super) async fn a_run_is_open_until_it_ends(place: Box<dyn Place>) {
     }
 }
 
+pub(super) async fn a_message_is_kept_until_it_goes(place: Box<dyn Place>) {
+    let store = place.open();
+    let kept = |name, offset| Expect::MessageIsKept(channel(name), cursor(1, offset));
+    let not_kept = |offset| Some(Refusal::MessageNotKept(cursor(1, offset)));
+    check(&store, kept("c", 2), not_kept(2)).await;
+    put(&store, vec![write_message("c", 1), write_message("c", 2)])
+        .await
+        .unwrap();
+    check(&store, kept("c", 2), None).await;
+    check(&store, kept("c", 3), not_kept(3)).await;
+    check(&store, kept("d", 2), not_kept(2)).await;
+    let trim = Write::Trim(channel("c"), topic("t"), cursor(1, 1));
+    put(&store, vec![trim]).await.unwrap();
+    check(&store, kept("c", 1), not_kept(1)).await;
+    check(&store, kept("c", 2), None).await;
+}
+
 pub(super) async fn a_publish_key_is_free_until_it_is_used(place: Box<dyn Place>) {
     let store = place.open();
     let free = |name: &str, key: &str, time| {

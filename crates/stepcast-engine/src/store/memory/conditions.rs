@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stepcast_protocol::{ChannelName, Event, Message, RunId, Timestamp};
+use stepcast_protocol::{ChannelName, Cursor, Event, Message, RunId, Timestamp};
 
 use super::tables::Tables;
 use crate::store::{Batch, CommitError, Expect, Fence, Phase, Refusal, Write};
@@ -18,6 +18,7 @@ pub(super) fn check(tables: &Tables, batch: &Batch) -> Result<(), Refusal> {
         Expect::PublishKeyIsFree(channel, key, at) => key_is_free(tables, channel, key, *at),
         Expect::EpochIs(given) if tables.owner == Some(*given) => Ok(()),
         Expect::EpochIs(given) => Err(Refusal::EpochOver(given.0)),
+        Expect::MessageIsKept(channel, cursor) => message_is_kept(tables, channel, *cursor),
     })
 }
 
@@ -68,6 +69,15 @@ fn key_is_free(
     match known {
         Some((cursor, until)) if *until > at => Err(Refusal::KeyUsed(*cursor)),
         Some(_) | None => Ok(()),
+    }
+}
+
+fn message_is_kept(tables: &Tables, channel: &ChannelName, at: Cursor) -> Result<(), Refusal> {
+    let log = tables.channels.get(channel);
+    if log.is_some_and(|log| log.messages.contains_key(&at)) {
+        Ok(())
+    } else {
+        Err(Refusal::MessageNotKept(at))
     }
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use stepcast_protocol::{ChannelName, Cursor, Epoch, Event, EventId, Offset, RunId, Timestamp};
 
-use super::{channels::Channels, decode::Cell};
+use super::{channels::Channels, decode::Cell, encode::int};
 use crate::store::{Batch, Expect, Fence, Phase, Refusal};
 
 /// Reads every condition of the batch; the first that does not hold is the answer.
@@ -27,6 +27,9 @@ pub(super) fn check(
             }
             Expect::EpochIs(given) if *given == epoch => Ok(()),
             Expect::EpochIs(given) => Err(Refusal::EpochOver(given.0)),
+            Expect::MessageIsKept(channel, cursor) => {
+                message_is_kept(conn, channels, channel, *cursor)?
+            }
         };
         if held.is_err() {
             return Ok(held);
@@ -100,6 +103,25 @@ fn key_is_free(
         })
         .optional()?;
     Ok(used.map_or(Ok(()), |cursor| Err(Refusal::KeyUsed(cursor))))
+}
+
+fn message_is_kept(
+    conn: &Connection,
+    channels: &mut Channels,
+    channel: &ChannelName,
+    at: Cursor,
+) -> Held {
+    let Some(number) = channels.known(conn, channel)? else {
+        return Ok(Err(Refusal::MessageNotKept(at)));
+    };
+    let is_kept = conn
+        .prepare_cached("SELECT 1 FROM messages WHERE channel = ?1 AND epoch = ?2 AND offset = ?3")?
+        .exists(params![number, int(at.epoch.0), int(at.offset.0)])?;
+    Ok(if is_kept {
+        Ok(())
+    } else {
+        Err(Refusal::MessageNotKept(at))
+    })
 }
 
 /// A cell whose content the store itself wrote; what cannot be read fails the batch, not the writer.
