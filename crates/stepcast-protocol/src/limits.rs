@@ -70,6 +70,10 @@ pub const SESSION: Duration = Duration::from_secs(60 * 60);
 pub const SESSION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Topics one token may name.
 pub const TOPICS_PER_TOKEN: usize = 64;
+/// Runs on a page, unless the request says otherwise.
+pub const RUNS_ON_PAGE: usize = 20;
+/// Runs on a page at most.
+pub const RUNS_ON_PAGE_MAX: usize = 100;
 /// Subscriptions of one connection.
 pub const SUBSCRIPTIONS_PER_CONNECTION: usize = 256;
 /// Connections from one address.

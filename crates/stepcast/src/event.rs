@@ -35,17 +35,23 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub(crate) fn checked<E: Event>(
     event: &E,
 ) -> Result<stepcast_protocol::event::CheckedEvent, crate::Error> {
+    named(E::NAME, event)
+}
+
+/// An event of any name, checked.
+#[cfg(any(feature = "client", feature = "embedded"))]
+pub(crate) fn named(
+    name: &str,
+    data: &(impl Serialize + ?Sized),
+) -> Result<stepcast_protocol::event::CheckedEvent, crate::Error> {
     use stepcast_protocol::{ErrorCode, EventInput};
 
-    let data = serde_json::value::to_raw_value(event).map_err(|error| {
-        let text = format!(
-            "data of event `{}` cannot be written as JSON: {error}",
-            E::NAME
-        );
+    let data = serde_json::value::to_raw_value(data).map_err(|error| {
+        let text = format!("data of event `{name}` cannot be written as JSON: {error}");
         crate::Error::coded(ErrorCode::BadEvent, text).terminal()
     })?;
     let input = EventInput {
-        name: E::NAME.to_owned(),
+        name: name.to_owned(),
         data: Some(data),
         id: None,
         ts: None,

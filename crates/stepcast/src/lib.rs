@@ -44,8 +44,8 @@ mod verbs;
 pub use crate::client::Client;
 #[cfg(any(feature = "client", feature = "embedded"))]
 pub use crate::verbs::{
-    Gap, Message, Messages, MintToken, Publish, Rollback, Run, RunUpdate, Send, Sent, Snapshot,
-    Subscription, Update, WatchRun,
+    Gap, JsonChannel, ListRuns, Message, Messages, MintToken, Publish, Rollback, Run, RunUpdate,
+    Send, Sent, Snapshot, Subscription, Update, WatchRun,
 };
 #[cfg(feature = "embedded")]
 pub use crate::{

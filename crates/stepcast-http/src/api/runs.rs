@@ -6,14 +6,10 @@ use axum::{
     response::Response,
 };
 use stepcast_engine::EngineError;
-use stepcast_protocol::{ErrorCode, RunId};
+use stepcast_protocol::{ErrorCode, RunId, limits};
 
 use super::{envelope::enveloped, problem::Problem, query::Query};
 use crate::gateway::Gateway;
-
-/// Runs on a page unless the request says otherwise, and at most.
-const PAGE: usize = 20;
-const LARGEST_PAGE: usize = 100;
 
 pub(super) async fn list(
     State(gateway): State<Gateway>,
@@ -44,14 +40,15 @@ pub(super) async fn cancel(
 
 fn limit(query: &Query) -> Result<usize, Problem> {
     let Some(text) = query.get("limit") else {
-        return Ok(PAGE);
+        return Ok(limits::RUNS_ON_PAGE);
     };
     text.parse()
         .ok()
-        .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+        .filter(|limit| (1..=limits::RUNS_ON_PAGE_MAX).contains(limit))
         .ok_or_else(|| {
             let shown: String = text.chars().take(32).collect();
-            let sentence = format!("limit is `{shown}`, 1 to {LARGEST_PAGE} are allowed");
+            let most = limits::RUNS_ON_PAGE_MAX;
+            let sentence = format!("limit is `{shown}`, 1 to {most} are allowed");
             Problem::new(ErrorCode::BadRequest, sentence)
         })
 }

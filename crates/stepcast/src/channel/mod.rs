@@ -35,6 +35,24 @@ pub use stepcast_protocol::{
 
 pub use self::{at::ChannelAt, error::PayloadError, schema::says_more_than_type};
 
+/// Any value as a payload.
+#[cfg(any(feature = "client", feature = "embedded"))]
+pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> Result<Bytes, serde_json::Error> {
+    encode::value(value)
+}
+
+/// A payload as JSON of any form.
+#[cfg(any(feature = "client", feature = "embedded"))]
+pub(crate) fn raw(
+    topic: &TopicName,
+    payload: &[u8],
+) -> Result<Box<serde_json::value::RawValue>, PayloadError> {
+    decode::raw(payload).map_err(|cause| PayloadError::Decode {
+        topic: topic.clone(),
+        cause,
+    })
+}
+
 /// An enum whose variants are the topics of a channel. Derive it: see the [derive](derive@crate::Channel).
 ///
 /// ```

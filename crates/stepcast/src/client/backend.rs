@@ -6,8 +6,8 @@ use hyper::header::HeaderName;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use stepcast_protocol::{
-    Cursor, ErrorCode, EventId, EventInput, RunId, RunView, event::CheckedEvent, frame, limits,
-    paths,
+    ChannelName, Cursor, ErrorCode, EventId, EventInput, RunId, RunView, TopicName,
+    event::CheckedEvent, frame, limits, paths,
 };
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    verbs::{Accepted, Answer, Backend, Grant, Publication, Reader, Reading, WatchRun},
+    verbs::{Accepted, Answer, Backend, Grant, Publication, Reader, Reading, RunsPage, WatchRun},
 };
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -36,6 +36,17 @@ struct Sent {
 #[derive(Deserialize)]
 struct Published {
     ids: Vec<Cursor>,
+}
+
+/// What is known of a channel.
+#[derive(Deserialize)]
+struct ShownChannel {
+    topics: Vec<ShownTopic>,
+}
+
+#[derive(Deserialize)]
+struct ShownTopic {
+    topic: TopicName,
 }
 
 impl Backend for Remote {
@@ -145,6 +156,29 @@ impl Backend for Remote {
         Box::pin(async move {
             let url = remote.server.url(paths::RUN, &[&run.to_string()]);
             remote.tell(Ask::delete(url)).await
+        })
+    }
+
+    fn runs(&self, page: RunsPage) -> Answer<Vec<RunView>> {
+        let remote = self.clone();
+        Box::pin(async move {
+            let limit = page.limit.to_string();
+            let before = page.before.map(|run| run.to_string());
+            let mut query = vec![("limit", &*limit)];
+            query.extend(before.as_deref().map(|before| ("cursor", before)));
+            let url = with_query(remote.server.url(paths::RUNS, &[]), &query);
+            let shown: Envelope<Vec<RunView>> = remote.ask(Ask::get(url)).await?;
+            Ok(shown.data)
+        })
+    }
+
+    fn topics(&self, channel: ChannelName) -> Answer<Vec<TopicName>> {
+        let remote = self.clone();
+        Box::pin(async move {
+            let url = remote.server.url(paths::CHANNEL, &[&channel]);
+            let shown: Envelope<ShownChannel> = remote.ask(Ask::get(url)).await?;
+            let topics = shown.data.topics.into_iter();
+            Ok(topics.map(|shown| shown.topic).collect())
         })
     }
 }

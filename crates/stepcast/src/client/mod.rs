@@ -19,6 +19,7 @@ mod tokens;
 
 use std::{fmt, future::Future, sync::Arc};
 
+use serde::Serialize;
 use stepcast_protocol::{Beginning, RunId};
 
 use self::{remote::Remote, server::Server, tokens::Tokens};
@@ -26,7 +27,9 @@ use crate::{
     channel::{Channel, ChannelAt},
     error::Error,
     event::Event,
-    verbs::{Backend, MintToken, Publication, Publish, Run, Send, Subscription},
+    verbs::{
+        Backend, JsonChannel, ListRuns, MintToken, Publication, Publish, Run, Send, Subscription,
+    },
 };
 
 /// A server, from another process: the verbs of the embedded engine over HTTP and WebSocket. A cheap handle.
@@ -123,6 +126,20 @@ impl Client {
         Send::new(self.backend(), crate::event::checked(&event))
     }
 
+    /// Sends an event by its name, for programs that have no type for it; `data` is what serializes as one JSON object.
+    ///
+    /// ```no_run
+    /// # use stepcast::{Client, Error};
+    /// # async fn start(client: Client) -> Result<(), Error> {
+    /// let data = serde_json::json!({ "job": "j1" });
+    /// let sent = client.send_json("app/generate", &data).await?;
+    /// println!("{} has started {} runs", sent.event_id(), sent.runs().len());
+    /// # Ok(()) }
+    /// ```
+    pub fn send_json(&self, name: &str, data: &(impl Serialize + ?Sized)) -> Send {
+        Send::new(self.backend(), crate::event::named(name, data))
+    }
+
     /// Publishes a message. Await it as it is, or choose `.durable()` or `.idempotency_key(..)` first.
     ///
     /// The server holds it against what it knows of the channel: an app that declares it.
@@ -215,6 +232,43 @@ impl Client {
         Subscription::new(channel.name().cloned(), None, move |reading| {
             backend::open(remote, tokens, reading)
         })
+    }
+
+    /// A channel by its name, for programs that have no type for it: its payloads are JSON of any form.
+    ///
+    /// ```no_run
+    /// # use stepcast::{Client, Error, Update};
+    /// # async fn copy(client: Client) -> Result<(), Error> {
+    /// let channel = client.json_channel("pipeline:j1");
+    /// channel.publish("status", &serde_json::json!({ "message": "by hand" })).durable().await?;
+    ///
+    /// let mut updates = channel.subscribe(["status", "tokens"]);
+    /// while let Some(update) = updates.try_next().await? {
+    ///     if let Update::Message(message) = update {
+    ///         println!("{}: {}", message.topic, message.data);
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn json_channel(&self, name: &str) -> JsonChannel {
+        JsonChannel::new(self.backend(), name)
+    }
+
+    /// Lists runs, newest first; at most 20 unless another [`limit`](ListRuns::limit) is set.
+    ///
+    /// ```no_run
+    /// # use stepcast::{Client, Error};
+    /// # async fn list(client: Client) -> Result<(), Error> {
+    /// let newest = client.list_runs().limit(50).await?;
+    /// if let Some(last) = newest.last() {
+    ///     let older = client.list_runs().before(last.run_id).await?;
+    ///     println!("and {} older ones", older.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn list_runs(&self) -> ListRuns {
+        ListRuns::new(self.backend())
     }
 
     /// Mints a token with which somebody else may read all topics of a channel, from now on. Await it as it is, or narrow it first:

@@ -11,11 +11,13 @@ use stepcast_engine::{
     hub::{self, TopicFilter},
 };
 use stepcast_http::Gateway;
-use stepcast_protocol::{Beginning, ChannelGrant, Cursor, RunId, RunView, event::CheckedEvent};
+use stepcast_protocol::{
+    Beginning, ChannelGrant, ChannelName, Cursor, RunId, RunView, TopicName, event::CheckedEvent,
+};
 
 use crate::{
     error::Error,
-    verbs::{Accepted, Answer, Backend, Grant, Item, Publication, Reader, Reading},
+    verbs::{Accepted, Answer, Backend, Grant, Item, Publication, Reader, Reading, RunsPage},
 };
 
 /// Engine and gateway.
@@ -126,6 +128,20 @@ impl Backend for Local {
     fn cancel(&self, run: RunId) -> Answer<()> {
         let engine = self.engine.clone();
         Box::pin(async move { engine.cancel(run).await.map_err(Error::engine) })
+    }
+
+    fn runs(&self, page: RunsPage) -> Answer<Vec<RunView>> {
+        let engine = self.engine.clone();
+        let RunsPage { before, limit } = page;
+        Box::pin(async move { engine.runs(before, limit).await.map_err(Error::engine) })
+    }
+
+    fn topics(&self, channel: ChannelName) -> Answer<Vec<TopicName>> {
+        let engine = self.engine.clone();
+        Box::pin(async move {
+            let view = engine.channel(&channel).await.map_err(Error::engine)?;
+            Ok(view.topics.into_iter().map(|topic| topic.topic).collect())
+        })
     }
 }
 

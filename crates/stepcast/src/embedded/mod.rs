@@ -6,6 +6,7 @@ mod worker;
 
 use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
 
+use serde::Serialize;
 use stepcast_engine::{Engine, store::sqlite::SqliteStore};
 use stepcast_http::{Gateway, GatewayError, Keys, Stats as ConnectionStats};
 use stepcast_protocol::{Beginning, ChannelName, ErrorCode, RunId};
@@ -19,7 +20,9 @@ use crate::{
     channels::Channels,
     error::Error,
     event::Event,
-    verbs::{Backend, MintToken, Publication, Publish, Run, Send, Subscription},
+    verbs::{
+        Backend, JsonChannel, ListRuns, MintToken, Publication, Publish, Run, Send, Subscription,
+    },
 };
 
 /// How long [`Stepcast::shutdown`] waits for steps that execute.
@@ -138,6 +141,20 @@ impl Stepcast {
         Send::new(self.backend(), crate::event::checked(&event))
     }
 
+    /// Sends an event by its name, for programs that have no type for it; `data` is what serializes as one JSON object.
+    ///
+    /// ```no_run
+    /// # use stepcast::{Stepcast, Error};
+    /// # async fn start(stepcast: Stepcast) -> Result<(), Error> {
+    /// let data = serde_json::json!({ "job": "j1" });
+    /// let sent = stepcast.send_json("app/generate", &data).await?;
+    /// println!("{} has started {} runs", sent.event_id(), sent.runs().len());
+    /// # Ok(()) }
+    /// ```
+    pub fn send_json(&self, name: &str, data: &(impl Serialize + ?Sized)) -> Send {
+        Send::new(self.backend(), crate::event::named(name, data))
+    }
+
     /// Publishes a message from outside a function. Await it as it is, or choose `.durable()` or `.idempotency_key(..)` first.
     pub fn publish<C: Channel>(&self, channel: &ChannelAt<C>, message: C) -> Publish {
         let publication = channel.name().and_then(|name| {
@@ -162,6 +179,43 @@ impl Stepcast {
         Subscription::new(self.declared(channel), from, move |reading| {
             backend.open(reading)
         })
+    }
+
+    /// A channel by its name, for programs that have no type for it: its payloads are JSON of any form.
+    ///
+    /// ```no_run
+    /// # use stepcast::{Stepcast, Error, Update};
+    /// # async fn copy(stepcast: Stepcast) -> Result<(), Error> {
+    /// let channel = stepcast.json_channel("pipeline:j1");
+    /// channel.publish("status", &serde_json::json!({ "message": "by hand" })).durable().await?;
+    ///
+    /// let mut updates = channel.subscribe(["status", "tokens"]);
+    /// while let Some(update) = updates.try_next().await? {
+    ///     if let Update::Message(message) = update {
+    ///         println!("{}: {}", message.topic, message.data);
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn json_channel(&self, name: &str) -> JsonChannel {
+        JsonChannel::new(self.backend(), name)
+    }
+
+    /// Lists runs, newest first; at most 20 unless another [`limit`](ListRuns::limit) is set.
+    ///
+    /// ```no_run
+    /// # use stepcast::{Stepcast, Error};
+    /// # async fn list(stepcast: Stepcast) -> Result<(), Error> {
+    /// let newest = stepcast.list_runs().limit(50).await?;
+    /// if let Some(last) = newest.last() {
+    ///     let older = stepcast.list_runs().before(last.run_id).await?;
+    ///     println!("and {} older ones", older.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn list_runs(&self) -> ListRuns {
+        ListRuns::new(self.backend())
     }
 
     /// Mints a token with which a browser may read all topics of a channel, from now on. Await it as it is, or narrow it first:

@@ -36,6 +36,12 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
 
     /// Ends a run.
     fn cancel(&self, run: RunId) -> Answer<()>;
+
+    /// Lists runs, newest first.
+    fn runs(&self, page: RunsPage) -> Answer<Vec<RunView>>;
+
+    /// The topics that are known of a channel, in the order of their names.
+    fn topics(&self, channel: ChannelName) -> Answer<Vec<TopicName>>;
 }
 
 /// Reads topics of a channel, without an end unless it is given one. An error is the last it gives.
@@ -51,6 +57,15 @@ pub(crate) struct Reading {
     pub(crate) topics: Vec<TopicName>,
     /// Where to begin; where its token was minted, when nothing is said.
     pub(crate) from: Option<Beginning>,
+}
+
+/// Which runs are to be listed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunsPage {
+    /// Only older ones.
+    pub(crate) before: Option<RunId>,
+    /// How many at most.
+    pub(crate) limit: usize,
 }
 
 /// An event that was taken.

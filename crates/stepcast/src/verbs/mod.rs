@@ -4,6 +4,8 @@
 //! it has.
 
 pub(crate) mod backend;
+mod json_channel;
+mod list_runs;
 mod publish;
 mod run;
 mod send;
@@ -13,10 +15,12 @@ mod topics;
 mod watch;
 
 pub(crate) use self::{
-    backend::{Accepted, Answer, Backend, Grant, Publication, Reader, Reading},
+    backend::{Accepted, Answer, Backend, Grant, Publication, Reader, Reading, RunsPage},
     subscribe::Item,
 };
 pub use self::{
+    json_channel::JsonChannel,
+    list_runs::ListRuns,
     publish::Publish,
     run::Run,
     send::{Send, Sent},

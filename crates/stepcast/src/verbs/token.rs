@@ -36,6 +36,15 @@ impl MintToken {
         Self { backend, grant }
     }
 
+    /// For some topics of a channel by name.
+    pub(crate) fn for_topics(
+        backend: Arc<dyn Backend>,
+        named: Result<(ChannelName, Vec<TopicName>), Error>,
+    ) -> Self {
+        let grant = named.map(|(channel, topics)| grant(channel, topics));
+        Self { backend, grant }
+    }
+
     /// Only these topics.
     pub fn topics<T: AsRef<str>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
         self.grant = self.grant.and_then(|grant| {

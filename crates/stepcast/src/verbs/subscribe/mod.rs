@@ -6,14 +6,15 @@ mod update;
 use std::{
     fmt,
     future::poll_fn,
-    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use futures_core::Stream;
-use stepcast_protocol::{Beginning, ChannelName, RunView};
+use serde_json::value::RawValue;
+use stepcast_protocol::{Beginning, ChannelName, RunView, TopicName};
 
+use self::update::Decode;
 pub(crate) use self::update::Item;
 pub use self::{
     messages::Messages,
@@ -23,7 +24,10 @@ use super::{
     Answer, Reader, Reading, Run,
     topics::{all, chosen},
 };
-use crate::{channel::Channel, error::Error};
+use crate::{
+    channel::{self, Channel},
+    error::Error,
+};
 
 /// A reader of one channel: a `Stream` of `Result<Update<C>, Error>`.
 ///
@@ -34,7 +38,7 @@ pub struct Subscription<C> {
     opener: Option<Opener>,
     until: Option<Run>,
     state: State,
-    payload: PhantomData<fn() -> C>,
+    payload: Decode<C>,
 }
 
 type Opener = Box<dyn FnOnce(Reading) -> Answer<Box<dyn Reader>> + Send>;
@@ -67,17 +71,55 @@ impl<C: Channel> Subscription<C> {
         from: Option<Beginning>,
         opener: impl FnOnce(Reading) -> Answer<Box<dyn Reader>> + Send + 'static,
     ) -> Self {
-        let reading = channel.map(|channel| Reading {
+        let named = channel.map(|channel| (channel, all(C::spec())));
+        Self::of(named, from, Box::new(opener), C::decode)
+    }
+
+    /// Reads only these topics.
+    #[must_use]
+    pub fn topics<T: AsRef<str>>(self, topics: impl IntoIterator<Item = T>) -> Self {
+        self.with(|reading| {
+            let topics = chosen(&all(C::spec()), topics)?;
+            Ok(Reading { topics, ..reading })
+        })
+    }
+
+    /// Only the messages: a `Stream` of `Result<Message<C>, Error>`.
+    #[must_use]
+    pub fn messages(self) -> Messages<C> {
+        Messages::new(self)
+    }
+}
+
+impl Subscription<Box<RawValue>> {
+    /// Reads these topics of a channel without a type.
+    pub(crate) fn untyped(
+        named: Result<(ChannelName, Vec<TopicName>), Error>,
+        from: Option<Beginning>,
+        opener: impl FnOnce(Reading) -> Answer<Box<dyn Reader>> + Send + 'static,
+    ) -> Self {
+        Self::of(named, from, Box::new(opener), channel::raw)
+    }
+}
+
+impl<C> Subscription<C> {
+    fn of(
+        named: Result<(ChannelName, Vec<TopicName>), Error>,
+        from: Option<Beginning>,
+        opener: Opener,
+        payload: Decode<C>,
+    ) -> Self {
+        let reading = named.map(|(channel, topics)| Reading {
             channel,
-            topics: all(C::spec()),
+            topics,
             from,
         });
         Self {
             reading: Some(reading),
-            opener: Some(Box::new(opener)),
+            opener: Some(opener),
             until: None,
             state: State::New,
-            payload: PhantomData,
+            payload,
         }
     }
 
@@ -89,15 +131,6 @@ impl<C: Channel> Subscription<C> {
                 from: Some(position),
                 ..reading
             })
-        })
-    }
-
-    /// Reads only these topics.
-    #[must_use]
-    pub fn topics<T: AsRef<str>>(self, topics: impl IntoIterator<Item = T>) -> Self {
-        self.with(|reading| {
-            let topics = chosen(&all(C::spec()), topics)?;
-            Ok(Reading { topics, ..reading })
         })
     }
 
@@ -127,12 +160,6 @@ impl<C: Channel> Subscription<C> {
         Ok(self)
     }
 
-    /// Only the messages: a `Stream` of `Result<Message<C>, Error>`.
-    #[must_use]
-    pub fn messages(self) -> Messages<C> {
-        Messages::new(self)
-    }
-
     /// The next update; nothing at the end.
     ///
     /// # Errors
@@ -151,7 +178,7 @@ impl<C: Channel> Subscription<C> {
     }
 }
 
-impl<C: Channel> Stream for Subscription<C> {
+impl<C> Stream for Subscription<C> {
     type Item = Result<Update<C>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -204,7 +231,9 @@ impl<C: Channel> Stream for Subscription<C> {
                     }
                     return match Pin::new(reader).poll_next(context) {
                         Poll::Pending => Poll::Pending,
-                        Poll::Ready(Some(Ok(item))) => Poll::Ready(Some(Update::decode(item))),
+                        Poll::Ready(Some(Ok(item))) => {
+                            Poll::Ready(Some(Update::decode(item, this.payload)))
+                        }
                         Poll::Ready(Some(Err(error))) => {
                             this.state = State::Done;
                             Poll::Ready(Some(Err(error)))

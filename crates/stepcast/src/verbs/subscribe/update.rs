@@ -6,7 +6,7 @@ use stepcast_protocol::{
     Cursor, GapReason, Kind, RunId, RunView, StepId, Timestamp, TopicName, frame, message,
 };
 
-use crate::{channel::Channel, error::Error};
+use crate::{channel::PayloadError, error::Error};
 
 /// One message of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,17 +98,20 @@ pub(crate) enum Item {
     Snapshot(frame::Snapshot),
 }
 
-impl<C: Channel> Update<C> {
-    pub(super) fn decode(item: Item) -> Result<Self, Error> {
+/// Reads the payload of a topic.
+pub(super) type Decode<C> = fn(&TopicName, &[u8]) -> Result<C, PayloadError>;
+
+impl<C> Update<C> {
+    pub(super) fn decode(item: Item, payload: Decode<C>) -> Result<Self, Error> {
         Ok(match item {
-            Item::Posted { message, fold } => return posted(&message, fold.as_ref()),
+            Item::Posted { message, fold } => return posted(&message, fold.as_ref(), payload),
             Item::Gap(gap) => Self::Gap(Gap {
                 topic: gap.topic,
                 keep_to: gap.keep_to,
                 reason: gap.reason,
             }),
             Item::Snapshot(snapshot) => Self::Snapshot(Snapshot {
-                pieces: pieces(&snapshot.pieces)?,
+                pieces: pieces(&snapshot.pieces, payload)?,
                 topic: snapshot.topic,
                 cursor: snapshot.cursor,
             }),
@@ -116,15 +119,16 @@ impl<C: Channel> Update<C> {
     }
 }
 
-fn posted<C: Channel>(
+fn posted<C>(
     message: &message::Message,
     fold: Option<&frame::Snapshot>,
+    payload: Decode<C>,
 ) -> Result<Update<C>, Error> {
     let Kind::Rollback { after } = message.kind else {
-        return decode(message).map(Update::Message);
+        return decode(message, payload).map(Update::Message);
     };
     let origin = message.origin.as_deref();
-    let snapshot = fold.map(|fold| pieces(&fold.pieces)).transpose()?;
+    let snapshot = fold.map(|fold| pieces(&fold.pieces, payload)).transpose()?;
     Ok(Update::Rollback(Rollback {
         topic: message.topic.clone(),
         cursor: message.cursor,
@@ -136,12 +140,12 @@ fn posted<C: Channel>(
     }))
 }
 
-fn pieces<C: Channel>(pieces: &[message::Message]) -> Result<Vec<Message<C>>, Error> {
-    pieces.iter().map(decode).collect()
+fn pieces<C>(pieces: &[message::Message], payload: Decode<C>) -> Result<Vec<Message<C>>, Error> {
+    pieces.iter().map(|piece| decode(piece, payload)).collect()
 }
 
-fn decode<C: Channel>(message: &message::Message) -> Result<Message<C>, Error> {
-    let data = C::decode(&message.topic, &message.payload)
+fn decode<C>(message: &message::Message, payload: Decode<C>) -> Result<Message<C>, Error> {
+    let data = payload(&message.topic, &message.payload)
         .map_err(|error| Error::coded(error.code(), error))?;
     let origin = message.origin.as_deref();
     Ok(Message {

@@ -3,6 +3,7 @@
 mod conformance;
 mod differential;
 mod holder;
+mod json;
 mod lives;
 mod mock;
 mod troubles;
