@@ -20,6 +20,7 @@ use crate::{
     api,
     fanout::{self, AddressBook, Fanout, Permit, Stats, TooManyConnections},
     keys::{Keyring, Keys},
+    origins::{Origin, Origins},
     tokens::{SECRET_BYTES, Tokens},
 };
 
@@ -48,6 +49,7 @@ pub struct GatewayOptions {
     kind: ServerKind,
     connections_per_address: usize,
     token_secret: Option<Secret>,
+    origins: Origins,
     fanout: fanout::Options,
 }
 
@@ -66,6 +68,7 @@ impl Default for GatewayOptions {
             kind: ServerKind::default(),
             connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
             token_secret: None,
+            origins: Origins::Any,
             fanout: fanout::Options::default(),
         }
     }
@@ -94,6 +97,13 @@ impl GatewayOptions {
             token_secret: Some(Secret(secret.into())),
             ..self
         }
+    }
+
+    /// Pages that may read with a token; pages of any origin. Programs that are no browsers name no origin and are not limited.
+    #[must_use]
+    pub fn with_origins(self, origins: impl IntoIterator<Item = Origin>) -> Self {
+        let origins = Origins::Listed(origins.into_iter().collect());
+        Self { origins, ..self }
     }
 
     /// Threads that write to sockets; one per core, at most four.
@@ -240,6 +250,10 @@ impl Gateway {
 
     pub(crate) fn kind(&self) -> ServerKind {
         self.0.options.kind
+    }
+
+    pub(crate) fn origins(&self) -> Origins {
+        self.0.options.origins.clone()
     }
 
     pub(crate) fn keepalive(&self) -> Duration {

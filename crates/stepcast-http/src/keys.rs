@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, Method, header, request::Parts},
 };
 use sha2::{Digest, Sha256};
-use stepcast_protocol::ErrorCode;
+use stepcast_protocol::{ErrorCode, limits};
 
 /// Who may use the operator routes.
 #[derive(Clone)]
@@ -28,6 +28,69 @@ impl fmt::Debug for Keys {
         f.write_str(match self {
             Self::Dev => "Dev",
             Self::Production { .. } => "Production { .. }",
+        })
+    }
+}
+
+/// Hexadecimal digits of a signing key at least, without its prefix.
+const SIGNING_KEY_DIGITS: usize = 32;
+
+/// A key that would not protect anything, or that clients cannot send. Says nothing of the key itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadKey {
+    /// There is none that may send events.
+    #[error("there is no event key; make one with `openssl rand -hex 32`")]
+    NoEventKey,
+    /// There is none for the rest.
+    #[error("there is no signing key; make one with `openssl rand -hex 32`")]
+    NoSigningKey,
+    /// An event key stands in a path.
+    #[error(
+        "an event key has {bytes} bytes or characters other than letters, digits, `-` and `_`; 1 to 256 of these are allowed; \
+         make one with `openssl rand -hex 32`"
+    )]
+    EventKey {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Clients hash the bytes that the digits stand for; of an odd number, or of other characters, they drop some without a word.
+    #[error(
+        "a signing key has {characters} characters after its prefix, and has to be an even number of hexadecimal digits, at least \
+         {SIGNING_KEY_DIGITS}; make one with `openssl rand -hex 32`"
+    )]
+    SigningKey {
+        /// How many there are.
+        characters: usize,
+    },
+}
+
+impl Keys {
+    /// Keys for production, checked: event keys that can stand in a path, and signing keys of an even number of hexadecimal digits, 32
+    /// at least, with or without their prefix `signkey-<env>-`. At least one of each.
+    ///
+    /// ```
+    /// use stepcast_http::Keys;
+    ///
+    /// let signing = "signkey-prod-00112233445566778899aabbccddeeff".to_owned();
+    /// assert!(Keys::production(vec!["events".to_owned()], vec![signing]).is_ok());
+    /// let error = Keys::production(vec!["events".to_owned()], vec!["secret".to_owned()]);
+    /// assert!(error.unwrap_err().to_string().contains("openssl rand -hex 32"));
+    /// ```
+    ///
+    /// # Errors
+    /// [`BadKey`] names the rule and how to make a key that keeps it.
+    pub fn production(event_keys: Vec<String>, signing_keys: Vec<String>) -> Result<Self, BadKey> {
+        if signing_keys.is_empty() {
+            return Err(BadKey::NoSigningKey);
+        }
+        if event_keys.is_empty() {
+            return Err(BadKey::NoEventKey);
+        }
+        signing_keys.iter().try_for_each(|key| check_signing(key))?;
+        event_keys.iter().try_for_each(|key| check_event(key))?;
+        Ok(Self::Production {
+            event_keys,
+            signing_keys,
         })
     }
 }
@@ -216,6 +279,25 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
+fn check_signing(key: &str) -> Result<(), BadKey> {
+    let (_, rest) = split_prefix(key);
+    match decode_hex(rest) {
+        Some(_) if rest.len() >= SIGNING_KEY_DIGITS => Ok(()),
+        Some(_) | None => Err(BadKey::SigningKey {
+            characters: rest.chars().count(),
+        }),
+    }
+}
+
+fn check_event(key: &str) -> Result<(), BadKey> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if (1..=limits::NAME_BYTES).contains(&key.len()) && key.bytes().all(is_plain) {
+        Ok(())
+    } else {
+        Err(BadKey::EventKey { bytes: key.len() })
+    }
+}
+
 fn digest(key: &str) -> [u8; 32] {
     Sha256::digest(key).into()
 }
@@ -291,6 +373,44 @@ mod tests {
         let peer: SocketAddr = "10.0.0.9:5000".parse().unwrap();
         parts.extensions.insert(ConnectInfo(peer));
         assert_eq!(Keyring::Dev.admit(&parts), Err(KeyError::ForeignPeer(peer)));
+    }
+
+    #[test]
+    fn production_takes_good_keys_only() {
+        let digits = "00112233445566778899aabbccddeeff";
+        for (event, signing, refusal) in [
+            ("e", digits, None),
+            ("e", "signkey-prod-00112233445566778899aabbccddeeff", None),
+            ("e", "", Some("0 characters")),
+            ("e", "signkey-prod-", Some("0 characters")),
+            ("e", &digits[..30], Some("30 characters")),
+            (
+                "e",
+                "00112233445566778899aabbccddeeff0",
+                Some("33 characters"),
+            ),
+            (
+                "e",
+                "x0112233445566778899aabbccddeeff",
+                Some("32 characters"),
+            ),
+            ("", digits, Some("0 bytes")),
+            ("a/b", digits, Some("3 bytes")),
+        ] {
+            let keys = Keys::production(vec![event.to_owned()], vec![signing.to_owned()]);
+            let said = keys.err().map(|error| error.to_string());
+            assert_eq!(
+                said.is_some(),
+                refusal.is_some(),
+                "{event} {signing} {said:?}"
+            );
+            let (said, part) = (said.unwrap_or_default(), refusal.unwrap_or_default());
+            assert!(said.contains(part) && (part.is_empty() || said.contains("openssl")));
+        }
+        let none = Keys::production(vec!["e".to_owned()], Vec::new());
+        assert_eq!(none.unwrap_err(), BadKey::NoSigningKey);
+        let none = Keys::production(Vec::new(), vec![digits.to_owned()]);
+        assert_eq!(none.unwrap_err(), BadKey::NoEventKey);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Read in this order:
 //!
 //! - [`gateway`]: the one handle ([`Gateway`]) and its options.
-//! - [`keys`]: who may use the operator routes.
+//! - [`keys`]: who may use the operator routes; `origins`: which pages may read.
 //! - [`tokens`]: what a browser is allowed, signed.
 //! - `api`: one handler per route: decode, one call of the engine, encode.
 //! - `entrance`: where a reader begins.
@@ -14,11 +14,13 @@ mod entrance;
 mod fanout;
 pub mod gateway;
 pub mod keys;
+mod origins;
 pub mod tokens;
 
 pub use self::{
     fanout::Stats,
     gateway::{Gateway, GatewayError, GatewayOptions, ServerKind},
-    keys::Keys,
+    keys::{BadKey, Keys},
+    origins::{BadOrigin, Origin},
     tokens::{History, TokenError, Tokens},
 };

@@ -24,7 +24,7 @@ use axum::{
     Json, Router,
     extract::{Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
-    middleware::{Next, from_fn_with_state, map_response, map_response_with_state},
+    middleware::{Next, from_fn_with_state, map_response_with_state},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -35,6 +35,7 @@ use self::problem::Problem;
 use crate::{
     gateway::{Gateway, ServerKind},
     keys::Keyring,
+    origins::Origins,
 };
 
 /// What tokens guard.
@@ -43,7 +44,7 @@ pub(crate) fn token_routes(gateway: &Gateway) -> Router {
         .route(paths::CONNECT, get(connect::connect))
         .route(paths::SSE, get(sse::stream).options(preflight))
         .route(paths::MESSAGES, get(messages::poll).options(preflight))
-        .layer(map_response(allow_any_origin))
+        .layer(from_fn_with_state(gateway.origins(), let_pages_in))
         .route(paths::PUBLISH, post(publish::publish))
         .route(paths::HEALTH, get(health))
         .layer(map_response_with_state(gateway.kind(), name_kind))
@@ -101,14 +102,23 @@ async fn preflight() -> Response {
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-/// Tokens say who may read, so any page may ask.
-async fn allow_any_origin(mut response: Response) -> Response {
-    let any = HeaderValue::from_static("*");
-    let exposed = HeaderValue::from_static("Content-Type");
+async fn let_pages_in(
+    State(origins): State<Origins>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let allowed = origins.admit(request.headers())?;
+    let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
-    response
+    if let Origins::Listed(_) = origins {
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+    }
+    if let Some(allowed) = allowed {
+        let exposed = HeaderValue::from_static("Content-Type");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    }
+    Ok(response)
 }
 
 async fn name_kind(State(kind): State<ServerKind>, mut response: Response) -> Response {

@@ -9,7 +9,8 @@ use stepcast_engine::{EngineError, hub::ReadError, store::StoreError};
 use stepcast_protocol::{ErrorBody, ErrorCode, NameError, event::EventError, ids::IdError};
 
 use crate::{
-    entrance::EntranceError, fanout::TooManyConnections, keys::KeyError, tokens::TokenError,
+    entrance::EntranceError, fanout::TooManyConnections, keys::KeyError, origins::ForeignPage,
+    tokens::TokenError,
 };
 
 /// A refusal on its way out.
@@ -81,6 +82,12 @@ from_code!(
     StoreError,
     TokenError
 );
+
+impl From<ForeignPage> for Problem {
+    fn from(error: ForeignPage) -> Self {
+        Self::new(ErrorCode::ForeignOrigin, error)
+    }
+}
 
 impl From<IdError> for Problem {
     fn from(error: IdError) -> Self {
