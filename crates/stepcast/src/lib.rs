@@ -10,6 +10,7 @@
 //! - [`Stepcast`]: the engine: sending, publishing, subscribing, serving.
 //! - `Client`: the same verbs on a server, from another process. With the feature `client`; without `embedded`, which is on by default,
 //!   neither the engine nor SQLite is compiled.
+//! - `JsonChannel`: a channel by its name, for programs without a type for it.
 //! - [`Error`]: what goes wrong, and whether it is tried again.
 
 // What the derives write names this crate `::stepcast`, in its own tests too.

@@ -5,7 +5,7 @@ use serde::{
     de::{DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, VariantAccess, Visitor},
     forward_to_deserialize_any,
 };
-use serde_json::{Error, de::SliceRead, value::RawValue};
+use serde_json::{Error, de::SliceRead};
 
 /// The message whose variant is `variant` and whose content is `payload`.
 pub(super) fn content<C: DeserializeOwned>(
@@ -19,11 +19,6 @@ pub(super) fn content<C: DeserializeOwned>(
     })?;
     json.end()?;
     Ok(message)
-}
-
-/// The payload itself, once it is known to be JSON.
-pub(super) fn raw(payload: &[u8]) -> Result<Box<RawValue>, Error> {
-    serde_json::from_slice(payload)
 }
 
 /// An enum of which only the content is written.

@@ -28,11 +28,6 @@ pub(super) fn content(message: &impl Serialize, omits_none: bool) -> Result<Byte
     Ok(payload.into())
 }
 
-/// Any value as JSON, without NaN and infinity.
-pub(super) fn value(value: &(impl Serialize + ?Sized)) -> Result<Bytes, Error> {
-    serde_json::to_vec(&FiniteValue(value)).map(Bytes::from)
-}
-
 type Json<'a, 'v> = &'a mut serde_json::Serializer<&'v mut Vec<u8>>;
 
 /// Takes an enum as serde tags it and writes what is under the tag.

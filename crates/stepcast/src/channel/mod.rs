@@ -14,7 +14,8 @@
 //! Attributes of serde on fields count as usual. NaN and infinity are refused, as JSON has no such numbers.
 //!
 //! Files: `at` (a channel by name), `declaration` (what the derive says), `encode` and `decode` (the payload),
-//! `finite` and `none` (what encoding looks for in values), `schema` (what a payload may be).
+//! `finite` and `none` (what encoding looks for in values), `schema` (what a payload may be),
+//! `untyped` (payloads without a type).
 
 mod at;
 pub(crate) mod declaration;
@@ -26,6 +27,8 @@ mod none;
 pub(crate) mod schema;
 #[cfg(test)]
 mod tests;
+#[cfg(any(feature = "client", feature = "embedded"))]
+pub(crate) mod untyped;
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -34,24 +37,6 @@ pub use stepcast_protocol::{
 };
 
 pub use self::{at::ChannelAt, error::PayloadError, schema::says_more_than_type};
-
-/// Any value as a payload.
-#[cfg(any(feature = "client", feature = "embedded"))]
-pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> Result<Bytes, serde_json::Error> {
-    encode::value(value)
-}
-
-/// A payload as JSON of any form.
-#[cfg(any(feature = "client", feature = "embedded"))]
-pub(crate) fn raw(
-    topic: &TopicName,
-    payload: &[u8],
-) -> Result<Box<serde_json::value::RawValue>, PayloadError> {
-    decode::raw(payload).map_err(|cause| PayloadError::Decode {
-        topic: topic.clone(),
-        cause,
-    })
-}
 
 /// An enum whose variants are the topics of a channel. Derive it: see the [derive](derive@crate::Channel).
 ///

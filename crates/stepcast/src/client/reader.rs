@@ -306,7 +306,7 @@ impl Link {
         match connected {
             Some(Ok(live)) => self.live = Some(live),
             Some(Err(error)) if is_passing(&error) => {
-                tracing::debug!(%error, channel = %self.session.channel(), "no connection yet");
+                tracing::info!(%error, channel = %self.session.channel(), "no connection, trying again");
             }
             Some(Err(error)) => return Err(error),
             None => self.rest = Some(Rest::new(self.session.from())),

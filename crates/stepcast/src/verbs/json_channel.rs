@@ -8,7 +8,7 @@ use stepcast_protocol::{Beginning, ChannelName, ErrorCode, TopicName};
 
 use super::{Backend, MintToken, Publication, Publish, Subscription};
 use crate::{
-    channel::{PayloadError, json},
+    channel::{PayloadError, untyped},
     error::Error,
 };
 
@@ -62,7 +62,7 @@ impl JsonChannel {
     ) -> Result<Publication, Error> {
         let channel = self.name()?.clone();
         let topic = parse(topic)?;
-        let payload = json(data).map_err(|cause| {
+        let payload = untyped::encode(data).map_err(|cause| {
             let topic = topic.clone();
             let error = PayloadError::Encode { topic, cause };
             Error::coded(error.code(), error).terminal()

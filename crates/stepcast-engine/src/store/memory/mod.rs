@@ -64,11 +64,16 @@ pub struct MemoryStore(Arc<Shared>);
 impl MemoryStore {
     /// An empty store that commits on the runtime it is made on.
     ///
+    /// Nobody remembers the stores that were there before it, so its epoch is in milliseconds since 1970: of two processes one after the
+    /// other, within one second too, the later one has the greater epoch, and cursors of the earlier one are known to be foreign.
+    ///
     /// # Panics
     /// Outside a tokio runtime.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Memory::default().open(Arc::new(AtOnce::here()), clock)
+        let memory = Memory::default();
+        memory.0.lock().first_epoch = u64::try_from(clock.now().as_millis()).unwrap_or(0);
+        memory.open(Arc::new(AtOnce::here()), clock)
     }
 
     /// What waits to be committed, for those who decide when.

@@ -19,6 +19,8 @@ pub(super) struct Tables {
     pub(super) owner: Option<Epoch>,
     /// Every life, and whether it was closed cleanly.
     pub(super) epochs: BTreeMap<Epoch, bool>,
+    /// The first life is not earlier than this.
+    pub(super) first_epoch: u64,
     pub(super) settings: BTreeMap<&'static str, Vec<u8>>,
     pub(super) events: BTreeMap<u64, Arc<Event>>,
     pub(super) event_places: BTreeMap<EventId, u64>,
@@ -95,7 +97,7 @@ impl Tables {
         let after_the_last = self
             .epochs
             .last_key_value()
-            .map_or(1, |(last, _)| last.0 + 1);
+            .map_or(self.first_epoch.max(1), |(last, _)| last.0 + 1);
         let seconds = u64::try_from(now.as_seconds()).unwrap_or(0);
         let epoch = Epoch(after_the_last.max(seconds));
         self.epochs.insert(epoch, false);

@@ -1,6 +1,9 @@
 //! What only the store in memory can do: wait for somebody to say when, and what fails.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use stepcast_engine::{
     clock::Clock,
@@ -10,7 +13,7 @@ use stepcast_engine::{
         memory::{Fault, Memory, MemoryStore, Pace, Room, Work},
     },
 };
-use stepcast_protocol::Cursor;
+use stepcast_protocol::{Cursor, Timestamp};
 
 use super::{message, put};
 
@@ -127,6 +130,15 @@ async fn an_unknown_outcome_stops_the_store_until_it_is_reopened() {
         work.finish();
         assert_eq!(stored(&store).await.last(), Some(&9));
     }
+}
+
+#[tokio::test]
+async fn stores_that_know_nothing_of_each_other_differ_in_their_epochs() {
+    let clock = Clock::manual(Timestamp::from_millis(1_790_000_000_000));
+    let first = MemoryStore::new(clock.clone()).epoch();
+    clock.advance(Duration::from_millis(1));
+    let second = MemoryStore::new(clock).epoch();
+    assert!(second > first, "{second:?} {first:?}");
 }
 
 #[tokio::test]

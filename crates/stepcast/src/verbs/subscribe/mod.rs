@@ -25,7 +25,7 @@ use super::{
     topics::{all, chosen},
 };
 use crate::{
-    channel::{self, Channel},
+    channel::{Channel, untyped},
     error::Error,
 };
 
@@ -98,7 +98,7 @@ impl Subscription<Box<RawValue>> {
         from: Option<Beginning>,
         opener: impl FnOnce(Reading) -> Answer<Box<dyn Reader>> + Send + 'static,
     ) -> Self {
-        Self::of(named, from, Box::new(opener), channel::raw)
+        Self::of(named, from, Box::new(opener), untyped::decode)
     }
 }
 

@@ -1,0 +1,34 @@
+//! The binary `stepcast`: a server for durable functions and channels, and commands for those who use one.
+//!
+//! Read in this order:
+//!
+//! - [`args`]: the command line; [`exit`]: how a command can end, and what a script sees of it.
+//! - [`serve`]: `dev` and `start`, from settings to a server and back to nothing.
+//! - [`target`]: the server that the other commands talk to; [`data`]: JSON that they are given; [`output`]: what they print.
+//! - [`send`], [`publish`], [`tail`], [`runs`], [`cancel`], [`token`], [`completions`]: one command each.
+//! - [`logging`], [`span`], [`secret`]: log lines, lengths of time, and what is never printed.
+
+mod args;
+mod cancel;
+mod completions;
+mod data;
+mod exit;
+mod logging;
+mod output;
+mod publish;
+mod runs;
+mod secret;
+mod send;
+mod serve;
+mod span;
+mod tail;
+mod target;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    exit::report(args::Cli::parse().run())
+}

@@ -1,0 +1,101 @@
+//! What a server says when it is ready.
+
+use std::{fmt, net::SocketAddr};
+
+use serde::Serialize;
+
+use super::config::{Config, Database, Mode};
+
+/// The default of `--url`.
+const USUAL: &str = "http://127.0.0.1:8288";
+
+/// What is served and where. The first line of its text, and its JSON, have the address for scripts.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Announcement {
+    /// The address with the port that was bound.
+    listening: String,
+    mode: &'static str,
+    /// The file; nothing when everything is in memory.
+    database: Option<String>,
+}
+
+impl Announcement {
+    pub(super) fn of(config: &Config, bound: SocketAddr) -> Self {
+        Self {
+            listening: format!("http://{bound}"),
+            mode: match config.mode {
+                Mode::Dev => "dev",
+                Mode::Production(_) => "start",
+            },
+            database: match &config.database {
+                Database::Memory => None,
+                Database::File(file) => Some(file.display().to_string()),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Announcement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            listening,
+            mode,
+            database,
+        } = self;
+        writeln!(f, "listening on {listening}")?;
+        match database {
+            Some(file) => writeln!(f, "  database  {file}")?,
+            None => writeln!(
+                f,
+                "  database  in memory, gone when this ends; --db FILE keeps it"
+            )?,
+        }
+        let (keys, options) = match *mode {
+            "dev" => (
+                "none; only programs on this machine may send, publish and read runs",
+                "",
+            ),
+            _ => ("events, signing", " --signing-key KEY"),
+        };
+        writeln!(f, "  keys      {keys}")?;
+        let url = match &**listening {
+            USUAL => String::new(),
+            other => format!(" --url {other}"),
+        };
+        write!(
+            f,
+            "  try       stepcast publish chat:1 said '\"hello\"'{url}{options}\n            stepcast tail chat:1{url}{options}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::settings::Serving;
+
+    #[test]
+    fn people_and_scripts_see_the_address_first() {
+        let config = Config::dev(Serving::default());
+        let usual = Announcement::of(&config, "127.0.0.1:8288".parse().unwrap());
+        let text = usual.to_string();
+        assert_eq!(
+            text.lines().next(),
+            Some("listening on http://127.0.0.1:8288")
+        );
+        assert!(
+            text.contains("in memory") && !text.contains("--url"),
+            "{text}"
+        );
+        let other = Announcement::of(&config, "[::1]:9".parse().unwrap());
+        assert!(
+            other
+                .to_string()
+                .contains("tail chat:1 --url http://[::1]:9")
+        );
+        assert_eq!(
+            serde_json::to_string(&other).unwrap(),
+            r#"{"listening":"http://[::1]:9","mode":"dev","database":null}"#
+        );
+    }
+}

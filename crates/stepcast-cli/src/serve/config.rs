@@ -1,0 +1,293 @@
+//! From what was given to what holds. Pure: no file, no environment, no clock.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use stepcast_http::{BadKey, Keys, Origin};
+use stepcast_protocol::limits;
+
+use super::settings::{AppUrl, Guarding, Serving};
+
+const PORT: u16 = 8288;
+const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const DATABASE: &str = "stepcast.db";
+const GRACE: Duration = Duration::from_secs(10);
+/// Bytes of a secret that signs tokens, at least.
+const SECRET_BYTES: usize = 32;
+
+/// A server as it is to be.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub(super) listen: SocketAddr,
+    pub(super) database: Database,
+    pub(super) apps: Vec<AppUrl>,
+    pub(super) retention: Duration,
+    pub(super) connections_per_address: usize,
+    pub(super) grace: Duration,
+    pub(super) mode: Mode,
+}
+
+/// Where everything is kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Database {
+    Memory,
+    File(PathBuf),
+}
+
+/// Whom the server is for.
+#[derive(Debug)]
+pub(super) enum Mode {
+    /// Those on this machine.
+    Dev,
+    /// Those who know a key.
+    Production(Production),
+}
+
+/// What a server in production has of its own.
+#[derive(Debug)]
+pub(super) struct Production {
+    pub(super) keys: Keys,
+    /// Pages of any origin, when there is none.
+    pub(super) origins: Vec<Origin>,
+    /// The one that is kept in the database, when there is none.
+    pub(super) token_secret: Option<String>,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConfigError {
+    #[error("{}: {cause}", place(.cause))]
+    Key {
+        #[from]
+        cause: BadKey,
+    },
+    #[error(
+        "token secret has {bytes} bytes, at least {SECRET_BYTES} are needed; make one with `openssl rand -hex 32` and give it as \
+         --token-secret or STEPCAST_TOKEN_SECRET"
+    )]
+    TokenSecret { bytes: usize },
+    #[error(
+        "this server speaks plain HTTP, where keys and tokens can be read on their way; put a proxy with TLS in front of it and say so \
+         with --behind-tls, STEPCAST_BEHIND_TLS=true or `behind-tls = true`"
+    )]
+    NoTls,
+}
+
+/// Where the key is given.
+fn place(cause: &BadKey) -> &'static str {
+    match cause {
+        BadKey::NoEventKey | BadKey::EventKey { .. } => {
+            "event key (--event-key, STEPCAST_EVENT_KEY, INNGEST_EVENT_KEY or `event-key`)"
+        }
+        BadKey::NoSigningKey | BadKey::SigningKey { .. } => {
+            "signing key (--signing-key, STEPCAST_SIGNING_KEY, INNGEST_SIGNING_KEY or `signing-key`, each also as a fallback)"
+        }
+    }
+}
+
+impl Config {
+    /// A server for development.
+    pub(super) fn dev(serving: Serving) -> Self {
+        Self::of(serving, Database::Memory, Mode::Dev)
+    }
+
+    /// A server in production: with keys that protect something, and TLS in front.
+    pub(super) fn start(serving: Serving, guarding: Guarding) -> Result<Self, ConfigError> {
+        let Guarding {
+            signing_key,
+            signing_key_fallback,
+            event_key,
+            cors_origin,
+            token_secret,
+            behind_tls,
+        } = guarding;
+        // A fallback alone is most likely a mistake.
+        let signing = signing_key.map_or_else(Vec::new, |key| {
+            [Some(key), signing_key_fallback]
+                .into_iter()
+                .flatten()
+                .map(|key| key.into_text())
+                .collect()
+        });
+        let event = event_key.into_iter().map(|key| key.into_text()).collect();
+        let keys = Keys::production(event, signing)?;
+        let token_secret = token_secret.map(|secret| secret.into_text());
+        if let Some(bytes) = token_secret.as_ref().map(String::len)
+            && bytes < SECRET_BYTES
+        {
+            return Err(ConfigError::TokenSecret { bytes });
+        }
+        if behind_tls != Some(true) {
+            return Err(ConfigError::NoTls);
+        }
+        let production = Production {
+            keys,
+            origins: cors_origin,
+            token_secret,
+        };
+        let database = Database::File(DATABASE.into());
+        Ok(Self::of(serving, database, Mode::Production(production)))
+    }
+
+    fn of(serving: Serving, database: Database, mode: Mode) -> Self {
+        let Serving {
+            port,
+            host,
+            db,
+            app,
+            retention,
+            connections_per_address,
+            grace,
+        } = serving;
+        Self {
+            listen: SocketAddr::new(host.unwrap_or(HOST), port.unwrap_or(PORT)),
+            database: db.map_or(database, Database::File),
+            apps: app,
+            retention: retention.map_or(limits::RETENTION, |span| span.0),
+            connections_per_address: connections_per_address
+                .unwrap_or(limits::CONNECTIONS_PER_ADDRESS),
+            grace: grace.map_or(GRACE, |span| span.0),
+            mode,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{secret::Secret, span::Span};
+
+    const KEY: &str = "signkey-prod-00112233445566778899aabbccddeeff";
+
+    fn good() -> Guarding {
+        Guarding {
+            signing_key: Some(KEY.into()),
+            event_key: vec!["events".into()],
+            behind_tls: Some(true),
+            ..Guarding::default()
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        let dev = Config::dev(Serving::default());
+        assert_eq!(dev.listen.to_string(), "127.0.0.1:8288");
+        assert_eq!(dev.database, Database::Memory);
+        assert_eq!(dev.grace, Duration::from_secs(10));
+        assert_eq!(dev.retention, Duration::from_secs(7 * 24 * 60 * 60));
+        assert_eq!(dev.connections_per_address, 1_024);
+        let start = Config::start(Serving::default(), good()).unwrap();
+        assert_eq!(start.listen, dev.listen);
+        assert_eq!(start.database, Database::File("stepcast.db".into()));
+    }
+
+    #[test]
+    fn what_is_said_holds() {
+        let serving = Serving {
+            port: Some(1),
+            host: Some("::".parse().unwrap()),
+            db: Some("x.db".into()),
+            retention: Some(Span(Duration::from_secs(1))),
+            connections_per_address: Some(2),
+            grace: Some(Span(Duration::from_secs(3))),
+            app: Vec::new(),
+        };
+        for config in [
+            Config::dev(serving.clone()),
+            Config::start(serving, good()).unwrap(),
+        ] {
+            assert_eq!(config.listen.to_string(), "[::]:1");
+            assert_eq!(config.database, Database::File("x.db".into()));
+            assert_eq!(config.retention, Duration::from_secs(1));
+            assert_eq!(config.connections_per_address, 2);
+            assert_eq!(config.grace, Duration::from_secs(3));
+        }
+    }
+
+    #[test]
+    fn production_wants_keys_and_tls() {
+        let secret = |text: &str| Some(Secret::from(text));
+        for (guarding, part) in [
+            (
+                Guarding {
+                    signing_key: None,
+                    signing_key_fallback: secret(KEY),
+                    ..good()
+                },
+                "there is no signing key; make one with `openssl rand -hex 32`",
+            ),
+            (
+                Guarding {
+                    event_key: Vec::new(),
+                    ..good()
+                },
+                "there is no event key; make one with `openssl rand -hex 32`",
+            ),
+            (
+                Guarding {
+                    signing_key: secret("secret"),
+                    ..good()
+                },
+                "6 characters",
+            ),
+            (
+                Guarding {
+                    signing_key_fallback: secret("00112233445566778899aabbccddeeff0"),
+                    ..good()
+                },
+                "33 characters",
+            ),
+            (
+                Guarding {
+                    event_key: vec!["a/b".into()],
+                    ..good()
+                },
+                "--event-key",
+            ),
+            (
+                Guarding {
+                    token_secret: secret("short"),
+                    ..good()
+                },
+                "token secret has 5 bytes",
+            ),
+            (
+                Guarding {
+                    behind_tls: Some(false),
+                    ..good()
+                },
+                "--behind-tls",
+            ),
+            (
+                Guarding {
+                    behind_tls: None,
+                    ..good()
+                },
+                "--behind-tls",
+            ),
+        ] {
+            let error = Config::start(Serving::default(), guarding).unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_fallback_key_counts_as_well() {
+        let guarding = Guarding {
+            signing_key_fallback: Some("ffeeddccbbaa99887766554433221100".into()),
+            ..good()
+        };
+        let config = Config::start(Serving::default(), guarding).unwrap();
+        let Mode::Production(Production {
+            keys: Keys::Production { signing_keys, .. },
+            ..
+        }) = config.mode
+        else {
+            panic!("{:?}", config.mode);
+        };
+        assert_eq!(signing_keys.len(), 2);
+    }
+}

@@ -1,0 +1,11 @@
+//! The real binary: servers that are started and ended, and commands against them.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod commands;
+mod configuration;
+mod lives;
+mod prepared;
+mod process;
+mod proxy;
+mod servers;

@@ -1,0 +1,230 @@
+//! `dev` and `start`: that they serve whom they should, and end as they should.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::process::{DEADLINE, Ended, Process, Server, run, stepcast};
+
+const KEY: &str = "signkey-prod-00112233445566778899aabbccddeeff";
+const FALLBACK: &str = "ffeeddccbbaa99887766554433221100";
+
+/// Sends a request of one line and some headers.
+fn request(server: &Server, path: &str, headers: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(server.address()).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let host = server.address();
+    write!(
+        socket,
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n"
+    )
+    .unwrap();
+    socket
+}
+
+/// The head of the answer, in small letters.
+fn head_of(socket: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    String::from_utf8(head).unwrap().to_ascii_lowercase()
+}
+
+fn ask(server: &Server, path: &str, headers: &str) -> String {
+    head_of(&mut request(server, path, headers))
+}
+
+#[test]
+fn dev_answers_without_keys() {
+    let server = Server::dev(&[]);
+    assert_eq!(server.announced["mode"], json!("dev"));
+    assert_eq!(server.announced["database"], json!(null));
+    assert!(ask(&server, "/health", "").starts_with("http/1.1 200"));
+    assert!(ask(&server, "/health", "").contains("x-inngest-server-kind: dev"));
+    assert_eq!(server.run(&["runs"]).code, 0);
+}
+
+#[test]
+fn a_server_that_is_asked_to_end_lets_its_readers_go() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let server = Server::dev(&[]);
+        server.run(&["publish", "c", "t", "1"]);
+        let token = server.run(&["token", "c", "t"]);
+        let path = format!("/v1/realtime/sse?token={}", token.out.trim());
+        let mut reader = request(&server, &path, "");
+        head_of(&mut reader);
+        // Nor does one hold it up that is there and says nothing.
+        let idle = TcpStream::connect(server.address()).unwrap();
+        let ended = server.end(signal);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(ended.err.contains("closed"), "{ended:?}");
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("closing"), "{rest}");
+        drop(idle);
+    }
+}
+
+#[test]
+fn one_that_sends_half_a_request_is_given_the_grace_time() {
+    let server = Server::dev(&["--grace", "200ms"]);
+    let mut half = TcpStream::connect(server.address()).unwrap();
+    half.write_all(b"GET /health HT").unwrap();
+    // It has been read once a later request is answered.
+    ask(&server, "/health", "");
+    let ended = server.end(Signal::TERM);
+    assert_eq!(ended.code, 0, "{ended:?}");
+}
+
+#[test]
+fn the_first_line_for_people_has_the_address_and_logs_are_apart() {
+    let arguments = ["dev", "--port", "0", "--log-format", "json"];
+    let server = Process::start(stepcast(arguments));
+    let line = server.line();
+    assert!(line.starts_with("listening on http://127.0.0.1:"), "{line}");
+    let (_, url) = line.split_once("listening on ").unwrap();
+    assert_eq!(run(["runs", "--url", url]).code, 0);
+    server.signal(Signal::TERM);
+    let ended = server.end();
+    assert!(ended.out.contains("stepcast tail chat:1 --url http://"));
+    let logged: Vec<serde_json::Value> = ended
+        .err
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(logged.iter().any(|line| line["message"] == json!("closed")));
+}
+
+#[test]
+fn a_port_or_a_file_that_is_taken_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("x.db");
+    let first = Server::dev(&["--db", file.to_str().unwrap()]);
+    let (_, port) = first.address().rsplit_once(':').unwrap();
+    let second = run(["dev", "--port", port]);
+    assert_eq!(second.code, 1);
+    assert!(second.err.contains(first.address()), "{second:?}");
+    assert!(second.err.contains("--port"), "{second:?}");
+    std::fs::write(directory.path().join("text"), "not a database").unwrap();
+    let text = directory.path().join("text");
+    let foreign = run(["dev", "--port", "0", "--db", text.to_str().unwrap()]);
+    assert_eq!(foreign.code, 1);
+    assert!(
+        foreign.err.contains("not a Stepcast database"),
+        "{foreign:?}"
+    );
+}
+
+#[test]
+fn apps_over_http_are_refused_by_name_until_they_can_be_served() {
+    let refused = run([
+        "dev",
+        "--port",
+        "0",
+        "-u",
+        "http://localhost:3000/api/inngest",
+    ]);
+    assert_eq!(refused.code, 2);
+    let part = "`http://localhost:3000/api/inngest` cannot be served";
+    assert!(refused.err.contains(part), "{refused:?}");
+}
+
+#[test]
+fn start_refuses_what_would_not_protect() {
+    let directory = tempfile::tempdir().unwrap();
+    let good = ["--signing-key", KEY, "--event-key", "events"];
+    for (arguments, part) in [
+        (&[][..], "openssl rand -hex 32"),
+        (&["--signing-key", KEY], "there is no event key"),
+        (&["--event-key", "events"], "there is no signing key"),
+        (
+            &["--signing-key", "abc", "--event-key", "events"],
+            "3 characters",
+        ),
+        (&["--signing-key", KEY, "--event-key", "a/b"], "3 bytes"),
+        (&good, "--behind-tls"),
+        (&["--cors-origin", "*"], "origin `*` is none"),
+        (&["--host", "example.com"], "example.com"),
+    ] {
+        let mut command = stepcast(["start", "--port", "0"]);
+        command.args(arguments).current_dir(directory.path());
+        let refused = Process::start(command).end();
+        assert_eq!(refused.code, 2, "{arguments:?} {refused:?}");
+        assert!(refused.err.contains(part), "{arguments:?} {refused:?}");
+        assert!(
+            !refused.err.contains("00112233"),
+            "a key is shown: {refused:?}"
+        );
+    }
+    // Nothing was made.
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// A server in production, with keys as npm `inngest` has them.
+fn start(directory: &tempfile::TempDir) -> Server {
+    let mut command = stepcast(["start", "--json", "--port", "0", "--behind-tls"]);
+    command
+        .args(["--cors-origin", "https://app.example.com"])
+        .env("INNGEST_SIGNING_KEY", KEY)
+        .env("INNGEST_SIGNING_KEY_FALLBACK", FALLBACK)
+        .env("INNGEST_EVENT_KEY", "events")
+        .current_dir(directory.path());
+    Server::of(command)
+}
+
+#[test]
+fn start_admits_those_who_know_a_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory);
+    assert_eq!(server.announced["database"], json!("stepcast.db"));
+    assert!(ask(&server, "/health", "").contains("x-inngest-server-kind: cloud"));
+    let other = "0011223344556677889900112233445566";
+    for (arguments, code) in [
+        (&["runs"][..], 1),
+        (&["runs", "--signing-key", KEY], 0),
+        (&["runs", "--signing-key", FALLBACK], 0),
+        (&["runs", "--signing-key", other], 1),
+        (&["send", "app/x"], 1),
+        (&["send", "app/x", "--event-key", "events"], 0),
+        (&["publish", "c", "t", "--signing-key", KEY], 0),
+    ] {
+        let ended: Ended = server.run(arguments);
+        assert_eq!(ended.code, code, "{arguments:?} {ended:?}");
+        if code == 1 {
+            assert!(ended.err.contains("key is"), "{ended:?}");
+        }
+    }
+    let mut command = stepcast(["runs", "--url", server.url()]);
+    command.env("INNGEST_SIGNING_KEY", KEY);
+    assert_eq!(Process::start(command).end().code, 0);
+}
+
+#[test]
+fn pages_of_other_origins_are_kept_out_by_a_list() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory);
+    let token = server.run(&["token", "c", "t", "--signing-key", KEY]);
+    let path = format!("/v1/realtime/sse?token={}", token.out.trim());
+    for (headers, status) in [
+        ("Origin: https://app.example.com\r\n", 200),
+        ("Origin: https://evil.example.com\r\n", 403),
+        ("", 200),
+    ] {
+        let head = ask(&server, &path, headers);
+        assert!(head.starts_with(&format!("http/1.1 {status}")), "{head}");
+        let allowed = "access-control-allow-origin: https://app.example.com";
+        assert_eq!(head.contains(allowed), !headers.is_empty() && status == 200);
+    }
+    let dev = Server::dev(&[]);
+    let token = dev.run(&["token", "c", "t"]);
+    let path = format!("/v1/realtime/sse?token={}", token.out.trim());
+    let head = ask(&dev, &path, "Origin: https://evil.example.com\r\n");
+    assert!(head.contains("access-control-allow-origin: *"), "{head}");
+}
