@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::{
-    prepared::Prepared,
-    process::{Server, run, run_with_input},
+    prepared::{Embedded, Prepared},
+    process::{Guarded, Server, run, run_with_input},
 };
 
 #[test]
@@ -50,11 +50,11 @@ fn nobody_who_reads_is_no_error() {
     server.run(&["publish", "c", "t", "1"]);
     let mut command = crate::process::stepcast(["tail", "c", "--url", server.url()]);
     command.stdout(std::process::Stdio::piped());
-    let mut tail = command.spawn().unwrap();
-    drop(tail.stdout.take());
+    let mut tail = Guarded(command.spawn().unwrap());
+    drop(tail.0.stdout.take());
     // Whatever it prints next cannot be printed.
     server.run(&["publish", "c", "t", "2"]);
-    assert_eq!(tail.wait().unwrap().code(), Some(0));
+    assert_eq!(tail.0.wait().unwrap().code(), Some(0));
 }
 
 #[test]
@@ -117,6 +117,50 @@ fn runs_are_listed_shown_followed_and_cancelled() {
     assert_eq!(
         ids(&["runs", "--json", "--status", "cancelled"]),
         [&*waiting]
+    );
+}
+
+#[test]
+fn an_event_is_sent_and_its_run_followed_through_a_failed_attempt() {
+    let embedded = Embedded::start();
+    let channel = ["tail", "greetings:ann", "said", "--json"];
+    let tail = embedded.start_command(&channel);
+    // Whoever is there when an attempt fails is told; those who come later never see what it said.
+    embedded.run(&["publish", "greetings:ann", "said", r#"{"text":"ready"}"#]);
+    assert_eq!(tail.json()["data"]["text"], json!("ready"));
+    let sent = embedded.run(&["send", "it/flaky", r#"{"name":"ann"}"#, "--json"]);
+    assert_eq!(sent.code, 0, "{sent:?}");
+    let run = sent.json()[0]["runs"][0].as_str().unwrap().to_owned();
+    let first = tail.json();
+    assert_eq!(first["run_id"], json!(run));
+    assert_eq!(
+        (&first["attempt"], &first["data"]["text"]),
+        (&json!(1), &json!("hello"))
+    );
+    let rollback = tail.json();
+    assert_eq!(rollback["kind"], json!("rollback"), "{rollback}");
+    assert_eq!(
+        (&rollback["run_id"], &rollback["attempt"]),
+        (&json!(run), &json!(1))
+    );
+    let second = tail.json();
+    assert_eq!(
+        (&second["kind"], &second["attempt"]),
+        (&json!("message"), &json!(2))
+    );
+    let until = ["tail", "greetings:ann", "said", "--until-run-ends", &run];
+    let ended = embedded.run(&until);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(ended.out.matches("hello").count(), 1, "{ended:?}");
+    assert!(
+        ended.out.contains(&format!("-- run {run} completed")),
+        "{ended:?}"
+    );
+    assert!(
+        embedded
+            .run(&["runs", &run])
+            .out
+            .contains("status    completed")
     );
 }
 

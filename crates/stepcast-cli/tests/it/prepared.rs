@@ -1,10 +1,13 @@
-//! A database in which runs have been.
+//! Runs for the commands to look at: a database in which some have been, and a server that has functions.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use stepcast::{Error, RunId, RunStatus, prelude::*};
 use tempfile::TempDir;
+use tokio::{net::TcpListener, runtime::Runtime};
+
+use crate::process::{Ended, Process, run, stepcast};
 
 #[derive(Event, Serialize, Deserialize)]
 #[event("it/greet")]
@@ -40,6 +43,32 @@ async fn fail(_: Ctx<Fail>) -> Result<(), Error> {
     Err(Error::msg("it had to fail").terminal())
 }
 
+#[derive(Event, Serialize, Deserialize)]
+#[event("it/flaky")]
+struct Flaky {
+    name: String,
+}
+
+/// Speaks, and fails the first time.
+async fn flaky(ctx: Ctx<Flaky>) -> Result<(), Error> {
+    let channel = Greetings::at(&ctx.event.name);
+    let mut tries = 0;
+    ctx.step("work")
+        .run(|| {
+            tries += 1;
+            let (ctx, channel, is_first) = (&ctx, &channel, tries == 1);
+            async move {
+                let text = "hello".to_owned();
+                ctx.publish(channel, Greetings::Said { text }).await?;
+                if is_first {
+                    return Err(Error::msg("the first time"));
+                }
+                Ok(())
+            }
+        })
+        .await
+}
+
 async fn wait(ctx: Ctx<Wait>) -> Result<(), Error> {
     ctx.step("long").sleep(Duration::from_secs(3600)).await
 }
@@ -54,11 +83,7 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     pub(crate) fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(Self::prepare()).unwrap()
+        runtime().block_on(Self::prepare()).unwrap()
     }
 
     async fn prepare() -> Result<Self, Error> {
@@ -91,4 +116,55 @@ impl Prepared {
     pub(crate) fn file(&self) -> PathBuf {
         self.directory.path().join("it.db")
     }
+}
+
+/// A program with functions that serves its engine as the binary does.
+pub(crate) struct Embedded {
+    url: String,
+    _runtime: Runtime,
+    _directory: TempDir,
+}
+
+impl Embedded {
+    pub(crate) fn start() -> Self {
+        let (runtime, directory) = (runtime(), tempfile::tempdir().unwrap());
+        let file = directory.path().join("it.db");
+        let address = runtime.block_on(serve(file)).unwrap();
+        Self {
+            url: format!("http://{address}"),
+            _runtime: runtime,
+            _directory: directory,
+        }
+    }
+
+    /// Runs a command against it.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        run(arguments.iter().chain(&["--url", &*self.url]))
+    }
+
+    /// Starts a command against it.
+    pub(crate) fn start_command(&self, arguments: &[&str]) -> Process {
+        let url = ["--url", &*self.url];
+        Process::start(stepcast(arguments.iter().chain(&url)))
+    }
+}
+
+async fn serve(file: PathBuf) -> Result<SocketAddr, Error> {
+    let app = App::new("flaky")
+        .channel::<Greetings>()
+        .function(function("flaky", flaky));
+    let stepcast = Stepcast::open(file, app).await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let routes = stepcast.router().merge(stepcast.operator_router(Keys::Dev));
+    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Ok(address)
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }

@@ -45,15 +45,26 @@ pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> En
 /// Runs a command to its end, with something on its standard input.
 pub(crate) fn run_with_input(arguments: &[&str], input: &str) -> Ended {
     let mut process = Process::start(stepcast(arguments));
-    let mut pipe = process.child.stdin.take().unwrap();
+    let mut pipe = process.child.0.stdin.take().unwrap();
     pipe.write_all(input.as_bytes()).unwrap();
     drop(pipe);
     process.end()
 }
 
+/// A process that ends with its test.
+pub(crate) struct Guarded(pub(crate) Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // It may have ended.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
 /// A process that goes on.
 pub(crate) struct Process {
-    child: Child,
+    child: Guarded,
     lines: Receiver<String>,
     err: Receiver<String>,
 }
@@ -67,6 +78,7 @@ impl Process {
         let mut child = command.spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());
         let err = lines_of(child.stderr.take().unwrap());
+        let child = Guarded(child);
         Self { child, lines, err }
     }
 
@@ -96,8 +108,8 @@ impl Process {
     pub(crate) fn end(mut self) -> Ended {
         let out = rest_of(&self.lines);
         let err = rest_of(&self.err);
-        drop(self.child.stdin.take());
-        let status = self.child.wait().unwrap();
+        drop(self.child.0.stdin.take());
+        let status = self.child.0.wait().unwrap();
         Ended {
             code: status.code().unwrap_or(-1),
             out,
@@ -107,26 +119,18 @@ impl Process {
 
     /// Asks it to end.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
+        let pid = Pid::from_child(&self.child.0);
         kill_process(pid, signal).unwrap();
     }
 
     /// From one moment to the next.
     pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.0.kill().unwrap();
+        self.child.0.wait().unwrap();
     }
 
     fn complaints(&self) -> Vec<String> {
         self.err.try_iter().collect()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended.
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 
