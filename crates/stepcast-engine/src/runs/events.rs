@@ -10,6 +10,7 @@ use super::{
     Runs,
     cell::Attached,
     command::{CancelReason, Command},
+    function::FunctionConfig,
     seen::Seen,
     waits,
 };
@@ -180,6 +181,28 @@ impl Runs {
         })
     }
 
+    /// Starts one function by an event that starts nothing else, unless that was done before.
+    pub(super) async fn commit_start(
+        &self,
+        function: &FunctionConfig,
+        event: Event,
+    ) -> Result<(), CommitError> {
+        let now = self.0.clock.now();
+        let event = Arc::new(event);
+        let (created, mut writes) = self.create(function, &event, None, now);
+        writes.push(Write::Event(Arc::clone(&event)));
+        let attached = Attached {
+            writes,
+            created: vec![created],
+            ..Attached::default()
+        };
+        let expect = vec![Expect::EventIsNew(Box::new(Event::clone(&event)), now)];
+        match self.commit_attached(attached, expect).await {
+            Ok(()) | Err(CommitError::Refused(Refusal::EventKnown { .. })) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn commit_events(
         &self,
         events: &[Arc<Event>],
@@ -199,6 +222,16 @@ impl Runs {
             .iter()
             .map(|created| (created.row.event, created.id()))
             .collect();
+        self.commit_attached(attached, expect).await?;
+        Ok(started)
+    }
+
+    /// Commits what stands on its own feet, under conditions.
+    async fn commit_attached(
+        &self,
+        mut attached: Attached,
+        expect: Vec<Expect>,
+    ) -> Result<(), CommitError> {
         let batch = Batch {
             expect,
             writes: std::mem::take(&mut attached.writes),
@@ -223,8 +256,7 @@ impl Runs {
                 drop(done.send(result));
             }),
         );
-        outcome.await.unwrap_or(Err(CommitError::Closed))?;
-        Ok(started)
+        outcome.await.unwrap_or(Err(CommitError::Closed)).map(drop)
     }
 
     /// What was committed together with something is true now: events reach those who wait for them, runs begin.

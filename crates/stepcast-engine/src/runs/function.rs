@@ -7,6 +7,7 @@ use stepcast_protocol::{EventName, EventPattern, FunctionId, limits};
 use super::{lanes::Limit, seen::Seen};
 use crate::{
     expression::{Bound, Expression, Scope},
+    schedule::{Jitter, Schedule},
     store::Guards,
 };
 
@@ -17,6 +18,8 @@ pub struct FunctionConfig {
     pub id: FunctionId,
     /// Which events start it.
     pub triggers: Vec<Trigger>,
+    /// At which times it is started.
+    pub crons: Vec<Cron>,
     /// How many of its runs execute at once.
     pub concurrency: usize,
     /// How many runs with one key execute at once.
@@ -40,6 +43,15 @@ pub struct Trigger {
     pub event: EventPattern,
     /// What must hold of them, as `event`.
     pub condition: Option<Expression>,
+}
+
+/// Times at which a function is started, by an event `inngest/scheduled.timer` that starts nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cron {
+    /// When.
+    pub schedule: Schedule,
+    /// By how much later, at most.
+    pub jitter: Option<Jitter>,
 }
 
 /// How many runs of one key execute at once.
@@ -82,6 +94,7 @@ impl FunctionConfig {
         Self {
             id,
             triggers: triggers.into_iter().map(Trigger::from).collect(),
+            crons: Vec::new(),
             concurrency: limits::CONCURRENCY_PER_FUNCTION,
             limits: Vec::new(),
             cancel_on: Vec::new(),

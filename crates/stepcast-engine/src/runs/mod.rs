@@ -11,6 +11,7 @@ mod cell;
 mod command;
 mod commit;
 mod created;
+mod crons;
 mod endings;
 mod events;
 mod function;
@@ -49,6 +50,7 @@ pub(crate) use self::background::Home;
 use self::{
     background::Background,
     cell::{Envelope, RunCell},
+    crons::Crons,
     lanes::{Candidate, Dispatch, Lanes, Place},
     registry::Registry,
     timers::Timers,
@@ -58,7 +60,7 @@ pub use self::{
     cell::CommandError,
     command::{CancelReason, Command, Effect, Failure, StepKey, Work},
     events::{Accepted, IdSeed},
-    function::{CancelOn, FunctionConfig, KeyLimit, LimitScope, Trigger},
+    function::{CancelOn, Cron, FunctionConfig, KeyLimit, LimitScope, Trigger},
     lease::{Awaited, RunLease},
     retry::Retry,
     state::RunState,
@@ -97,6 +99,7 @@ struct Inner {
     registry: Registry,
     lanes: Lanes,
     timers: Timers,
+    crons: Crons,
     waits: Waits,
     cells: Mutex<BTreeMap<RunId, Arc<OnceCell<Arc<RunCell>>>>>,
     ends: Mutex<BTreeMap<RunId, Vec<oneshot::Sender<()>>>>,
@@ -142,6 +145,7 @@ impl Runs {
             registry: Registry::default(),
             lanes: Lanes::new(runs_in_memory),
             timers: Timers::default(),
+            crons: Crons::default(),
             waits: Waits::default(),
             cells: Mutex::default(),
             ends: Mutex::default(),
@@ -162,9 +166,13 @@ impl Runs {
         functions: Vec<FunctionConfig>,
     ) -> Result<(), EngineError> {
         let changes = self.0.registry.replace(app, functions)?;
-        let lanes = &self.0.lanes;
-        changes.removed.iter().for_each(|id| lanes.remove(id));
+        let (lanes, crons) = (&self.0.lanes, &self.0.crons);
+        for id in &changes.removed {
+            lanes.remove(id);
+            crons.remove(id);
+        }
         for function in changes.set {
+            crons.set(&function, self.0.clock.now());
             lanes.set(&function.id, function.concurrency, function.lane_limits());
         }
         Ok(())

@@ -9,6 +9,7 @@ use super::{
     Dispatch, Gate, Inner, Runs, background,
     cell::{Attached, Envelope},
     command::{CancelReason, Command},
+    crons,
     lanes::Place,
     lifecycle::Lifecycle,
     waits,
@@ -34,6 +35,9 @@ impl Runs {
         self.0
             .background
             .spawn(background::keep_time(Weak::clone(&self.0.myself)));
+        self.0
+            .background
+            .spawn(crons::keep_crons(Weak::clone(&self.0.myself)));
         self.0
             .background
             .spawn(background::keep_tidy(Weak::clone(&self.0.myself)));

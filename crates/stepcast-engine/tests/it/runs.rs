@@ -3,6 +3,7 @@
 mod cancel;
 mod commits;
 mod crashes;
+mod crons;
 mod endings;
 mod events;
 mod guards;
