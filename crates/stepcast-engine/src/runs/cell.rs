@@ -11,17 +11,24 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use stepcast_protocol::{ChannelName, Cursor, Event, RunId};
+use stepcast_protocol::{ChannelName, Cursor, Event, EventId, FunctionId, RunId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    command::Command, created::CreatedRun, lanes::Place, lifecycle::channel_of,
-    published::Published, state::RunState, transition::Refused, worker::Update,
+    command::Command,
+    created::CreatedRun,
+    lanes::Place,
+    lifecycle::channel_of,
+    once::{Once, Taken},
+    published::Published,
+    state::RunState,
+    transition::Refused,
+    worker::Update,
 };
 use crate::{
     error::EngineError,
     hub::{self, Channel, Draft, Hub, Outgoing},
-    store::{Batch, CommitError, Phase, StepRow, StepState, StoredRun, Write},
+    store::{Batch, CommitError, Expect, Phase, StepRow, StepState, StoredRun, Write},
 };
 
 /// A command on its way, with what is committed together with it.
@@ -40,6 +47,46 @@ pub(super) struct Attached {
     pub(super) writes: Vec<Write>,
     pub(super) events: Vec<Arc<Event>>,
     pub(super) created: Vec<CreatedRun>,
+}
+
+impl Attached {
+    /// All that has to be written, the runs with it.
+    pub(super) fn all_writes(&self) -> Vec<Write> {
+        let mut writes = self.writes.clone();
+        for created in &self.created {
+            writes.extend(created.writes.iter().cloned());
+            writes.extend(created.once.as_ref().map(Once::write));
+        }
+        writes
+    }
+
+    /// What has to hold for it.
+    pub(super) fn expects(&self) -> impl Iterator<Item = Expect> {
+        let once = self
+            .created
+            .iter()
+            .filter_map(|created| created.once.as_ref());
+        once.map(Once::expect)
+    }
+
+    /// The key that a commit has found taken, if one of these runs has it.
+    pub(super) fn taken(&self, marker: EventId) -> Option<(FunctionId, String)> {
+        let mut once = self
+            .created
+            .iter()
+            .filter_map(|created| created.once.as_ref());
+        once.find(|once| once.is(marker)).map(Once::taken)
+    }
+
+    /// Leaves out the runs whose keys are taken, and gives them back.
+    #[must_use = "letting go of a run looks at every other, which must not be locked"]
+    pub(super) fn leave_out(&mut self, taken: &Taken) -> Vec<CreatedRun> {
+        let is_taken = |created: &mut CreatedRun| {
+            let once = created.once.as_ref().map(Once::taken);
+            once.is_some_and(|once| taken.contains(&once))
+        };
+        self.created.extract_if(.., is_taken).collect()
+    }
 }
 
 /// Why a command had no effect.
@@ -91,6 +138,8 @@ pub(super) struct CellState {
     pub(super) detached: bool,
     pub(super) updates: Option<mpsc::UnboundedSender<Update>>,
     pub(super) place: Option<Place>,
+    /// Keys of runs that the next commit is to leave out, as they are taken.
+    pub(super) taken: Taken,
 }
 
 impl RunCell {
@@ -112,6 +161,7 @@ impl RunCell {
             detached: false,
             updates: None,
             place: None,
+            taken: Taken::new(),
         };
         Self {
             id,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use stepcast_protocol::RunError;
+use stepcast_protocol::{EventId, FunctionId, RunError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     hub::Outgoing,
-    store::{Batch, CommitError, Expect, Fence, Phase, Write},
+    store::{Batch, CommitError, Expect, Fence, Phase, Refusal, Write},
 };
 
 /// How long a commit that found no space waits before it is tried again.
@@ -33,6 +33,16 @@ struct Prepared {
     news: News,
     /// The events of the run's end, and the runs that they start.
     announced: Attached,
+}
+
+impl Prepared {
+    /// The key that the commit has found taken.
+    fn taken(&self, marker: EventId) -> Option<(FunctionId, String)> {
+        let attached = self.commands.iter().map(|command| &command.attached);
+        attached
+            .chain([&self.announced])
+            .find_map(|attached| attached.taken(marker))
+    }
 }
 
 /// A command of the batch, with what is needed to try it again or to tell what came of it.
@@ -99,9 +109,8 @@ impl Runs {
                 .judge(cell.id, &transition.verdicts, &mut judged);
             news.extend(&transition.writes);
             // Copied, as the same commands may have to be tried again.
-            batch
-                .writes
-                .extend(envelope.attached.writes.iter().cloned());
+            batch.writes.extend(envelope.attached.all_writes());
+            batch.expect.extend(envelope.attached.expects());
             batch.writes.extend(transition.writes);
             outgoing.extend(envelope.attached.outgoing.iter().cloned());
             let Envelope {
@@ -139,8 +148,9 @@ impl Runs {
         // Creates runs, and so needs the lock free; nobody else touches the run meanwhile, as it is committing.
         let prepared = prepared.map(|(mut batch, outgoing, mut prepared)| {
             if prepared.next.row.phase.is_final() {
-                prepared.announced = self.announce_end(&prepared.next.row, &cell.event, now);
-                batch.writes.append(&mut prepared.announced.writes);
+                prepared.announced = self.announce_end(&prepared.next.row, cell, now);
+                batch.writes.extend(prepared.announced.all_writes());
+                batch.expect.extend(prepared.announced.expects());
             }
             (batch, outgoing, prepared)
         });
@@ -159,6 +169,11 @@ impl Runs {
         match result {
             Ok(()) => self.on_success(cell, prepared),
             Err(CommitError::NoSpace(problem)) => self.hold_for_space(cell, prepared, problem),
+            Err(CommitError::Refused(Refusal::EventKnown { sent, .. }))
+                if let Some(key) = prepared.taken(sent) =>
+            {
+                self.leave_out(cell, prepared, key);
+            }
             Err(error) => {
                 // After the others the hub has seen to a restart.
                 if !matches!(error, CommitError::OutcomeUnknown(_) | CommitError::Closed) {
@@ -192,6 +207,7 @@ impl Runs {
         {
             let mut state = cell.lock();
             state.committing = false;
+            state.taken.clear();
             cell.absorb(&mut state, next);
             for command in commands {
                 // A run has one place: the one its last lease brought.
@@ -336,6 +352,25 @@ impl Runs {
             self.leased(cell, &mut state)
         };
         self.0.worker.start(run);
+        self.pump(cell);
+    }
+
+    /// A run that was to start with the commit may not start any more: the rest is tried again without it.
+    fn leave_out(&self, cell: &Arc<RunCell>, prepared: Prepared, key: (FunctionId, String)) {
+        cell.published().restore(prepared.judged);
+        // Outlives the lock: letting go of a run looks at every other.
+        let mut left_out = vec![prepared.announced.created];
+        {
+            let mut state = cell.lock();
+            state.taken.insert(key);
+            for command in prepared.commands.into_iter().rev() {
+                let mut envelope = command.again();
+                left_out.push(envelope.attached.leave_out(&state.taken));
+                state.inbox.push_front(envelope);
+            }
+            state.committing = false;
+        }
+        drop(left_out);
         self.pump(cell);
     }
 

@@ -13,6 +13,7 @@ use super::{
     function::FunctionConfig,
     guards::cancels,
     lanes::{Candidate, Place},
+    once::Once,
     seen::Seen,
     state::RunState,
     transition::apply,
@@ -27,6 +28,10 @@ pub(super) struct CreatedRun {
     pub(super) start: Option<Start>,
     timers: Vec<Timer>,
     cancels: Vec<EventWait>,
+    /// What makes it true.
+    pub(super) writes: Vec<Write>,
+    /// The key under which it starts only once.
+    pub(super) once: Option<Once>,
 }
 
 /// What a run that is leased with its first commit begins with.
@@ -68,14 +73,14 @@ impl Drop for Reserved {
 }
 
 impl Runs {
-    /// A new run and the writes that make it true. With a free place its first lease is part of them.
+    /// A new run. With a free place its first lease is part of what makes it true.
     pub(super) fn create(
         &self,
         function: &FunctionConfig,
         event: &Arc<Event>,
         parent: Option<Parent>,
         now: Timestamp,
-    ) -> (CreatedRun, Vec<Write>) {
+    ) -> CreatedRun {
         let seen = Seen::new(event);
         let id = self.0.entropy.run_id(now);
         let due_at = event.at.max(now);
@@ -104,7 +109,8 @@ impl Runs {
                     Effect::SetTimer(timer) => Some(timer),
                     _ => None,
                 });
-            let created = CreatedRun {
+            writes.extend(leased.writes);
+            return CreatedRun {
                 row: leased.state.row.clone(),
                 event: Arc::clone(event),
                 timers: timers.collect(),
@@ -113,9 +119,9 @@ impl Runs {
                     cell: self.reserve(leased.state, Arc::clone(event)),
                     place,
                 }),
+                writes,
+                once: None,
             };
-            writes.extend(leased.writes);
-            return (created, writes);
         }
         let row = queued.row;
         let due = (due_at > now).then_some((due_at, None));
@@ -127,14 +133,15 @@ impl Runs {
         let timers: Vec<_> = due.into_iter().chain(start).map(timer).collect();
         writes.push(Write::Run(Box::new(row.clone())));
         writes.extend(timers.iter().cloned().map(Write::Timer));
-        let created = CreatedRun {
+        CreatedRun {
             row,
             event: Arc::clone(event),
             start: None,
             timers,
             cancels,
-        };
-        (created, writes)
+            writes,
+            once: None,
+        }
     }
 
     /// A created run is on disk: it starts, or waits for its turn or its time.
@@ -145,6 +152,8 @@ impl Runs {
             start,
             timers,
             cancels,
+            writes: _,
+            once: _,
         } = created;
         for cancel in cancels {
             self.0.waits.start(cancel, &event);

@@ -15,20 +15,19 @@ use stepcast_protocol::{
     },
 };
 
-use super::{Runs, cell::Attached};
+use super::{
+    Runs,
+    cell::{Attached, RunCell},
+};
 use crate::store::{Outcome, Phase, RunRow};
 
 /// What such an event starts ends without one, or it would go on for ever.
 const ENDS: [&str; 3] = [FUNCTION_FINISHED, FUNCTION_FAILED, FUNCTION_CANCELLED];
 
 impl Runs {
-    /// What is committed with the end of a run that this event started.
-    pub(super) fn announce_end(
-        &self,
-        row: &RunRow,
-        event: &Arc<Event>,
-        now: Timestamp,
-    ) -> Attached {
+    /// What is committed with the end of a run.
+    pub(super) fn announce_end(&self, row: &RunRow, cell: &RunCell, now: Timestamp) -> Attached {
+        let event = &cell.event;
         let mut attached = Attached::default();
         let asks = self
             .0
@@ -36,9 +35,10 @@ impl Runs {
             .get(&row.function)
             .is_some_and(|function| function.announces_end);
         if asks && !ENDS.contains(&event.name.as_str()) {
+            let taken = cell.lock().taken.clone();
             for ending in endings(row, event) {
                 let ending = Arc::new(self.accept(ending, now));
-                self.attach_event(&ending, now, &mut attached);
+                self.attach_event(&ending, now, &taken, &mut attached);
             }
         }
         attached

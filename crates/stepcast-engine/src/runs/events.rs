@@ -3,7 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use stepcast_protocol::{Event, EventId, RunId, Timestamp, event::CheckedEvent, limits};
+use stepcast_protocol::{
+    Event, EventId, FunctionId, RunId, Timestamp, event::CheckedEvent, limits,
+};
 use tokio::sync::oneshot;
 
 use super::{
@@ -11,6 +13,7 @@ use super::{
     cell::Attached,
     command::{CancelReason, Command},
     function::FunctionConfig,
+    once::{Once, Taken},
     seen::Seen,
     waits,
 };
@@ -26,6 +29,13 @@ pub struct Accepted {
     pub event: EventId,
     /// The runs it started.
     pub runs: Vec<RunId>,
+}
+
+/// Why nothing was committed.
+enum NotCommitted {
+    /// A function may not be started for this key any more.
+    Taken((FunctionId, String)),
+    Error(CommitError),
 }
 
 /// What makes a repeated request give its events the same ids.
@@ -83,8 +93,14 @@ impl Runs {
         }
     }
 
-    /// Adds an event and the runs it starts to a commit.
-    pub(super) fn attach_event(&self, event: &Arc<Event>, now: Timestamp, attached: &mut Attached) {
+    /// Adds an event and the runs it starts to a commit, but for those whose keys are taken.
+    pub(super) fn attach_event(
+        &self,
+        event: &Arc<Event>,
+        now: Timestamp,
+        taken: &Taken,
+        attached: &mut Attached,
+    ) {
         attached.writes.push(Write::Event(Arc::clone(event)));
         if event.key.is_some() {
             attached.writes.push(Write::EventKey(
@@ -92,9 +108,24 @@ impl Runs {
                 now + limits::IDEMPOTENCY_WINDOW,
             ));
         }
-        for function in self.0.registry.started_by(&Seen::new(event)) {
-            let (created, writes) = self.create(&function, event, None, now);
-            attached.writes.extend(writes);
+        let seen = Seen::new(event);
+        for function in self.0.registry.started_by(&seen) {
+            let once = function
+                .idempotency_key(&seen)
+                .and_then(|key| Once::new(self.0.entropy.event_id(now), &function.id, key, now));
+            let is_taken = once.as_ref().is_some_and(|once| {
+                let key = once.taken();
+                let mut others = attached
+                    .created
+                    .iter()
+                    .filter_map(|other| other.once.as_ref());
+                taken.contains(&key) || others.any(|other| other.taken() == key)
+            });
+            if is_taken {
+                continue;
+            }
+            let mut created = self.create(&function, event, None, now);
+            created.once = once;
             attached.created.push(created);
         }
         attached.events.push(Arc::clone(event));
@@ -136,17 +167,21 @@ impl Runs {
                 known.insert(event.id, first);
             }
         }
+        let mut taken = Taken::new();
         let started = loop {
-            match self.commit_events(&new, may_repeat, now).await {
+            match self.commit_events(&new, may_repeat, now, &taken).await {
                 Ok(started) => break started,
-                Err(CommitError::Refused(Refusal::EventKnown {
+                Err(NotCommitted::Taken(key)) => {
+                    taken.insert(key);
+                }
+                Err(NotCommitted::Error(CommitError::Refused(Refusal::EventKnown {
                     sent,
                     known: earlier,
-                })) => {
+                }))) => {
                     new.retain(|event| event.id != sent);
                     known.insert(sent, earlier);
                 }
-                Err(error) => return Err(error.into()),
+                Err(NotCommitted::Error(error)) => return Err(error.into()),
             }
         };
         let mut accepted = Vec::with_capacity(events.len());
@@ -189,17 +224,18 @@ impl Runs {
     ) -> Result<(), CommitError> {
         let now = self.0.clock.now();
         let event = Arc::new(event);
-        let (created, mut writes) = self.create(function, &event, None, now);
-        writes.push(Write::Event(Arc::clone(&event)));
         let attached = Attached {
-            writes,
-            created: vec![created],
+            writes: vec![Write::Event(Arc::clone(&event))],
+            created: vec![self.create(function, &event, None, now)],
             ..Attached::default()
         };
         let expect = vec![Expect::EventIsNew(Box::new(Event::clone(&event)), now)];
         match self.commit_attached(attached, expect).await {
-            Ok(()) | Err(CommitError::Refused(Refusal::EventKnown { .. })) => Ok(()),
-            Err(error) => Err(error),
+            Ok(()) | Err(NotCommitted::Error(CommitError::Refused(Refusal::EventKnown { .. }))) => {
+                Ok(())
+            }
+            Err(NotCommitted::Error(error)) => Err(error),
+            Err(NotCommitted::Taken(_)) => Ok(()),
         }
     }
 
@@ -208,14 +244,15 @@ impl Runs {
         events: &[Arc<Event>],
         may_repeat: bool,
         now: Timestamp,
-    ) -> Result<Vec<(EventId, RunId)>, CommitError> {
+        taken: &Taken,
+    ) -> Result<Vec<(EventId, RunId)>, NotCommitted> {
         let mut attached = Attached::default();
         let mut expect = Vec::new();
         for event in events {
             if may_repeat || event.key.is_some() {
                 expect.push(Expect::EventIsNew(Box::new(Event::clone(event)), now));
             }
-            self.attach_event(event, now, &mut attached);
+            self.attach_event(event, now, taken, &mut attached);
         }
         let started = attached
             .created
@@ -229,12 +266,13 @@ impl Runs {
     /// Commits what stands on its own feet, under conditions.
     async fn commit_attached(
         &self,
-        mut attached: Attached,
-        expect: Vec<Expect>,
-    ) -> Result<(), CommitError> {
+        attached: Attached,
+        mut expect: Vec<Expect>,
+    ) -> Result<(), NotCommitted> {
+        expect.extend(attached.expects());
         let batch = Batch {
             expect,
-            writes: std::mem::take(&mut attached.writes),
+            writes: attached.all_writes(),
             ..Batch::default()
         };
         let (done, outcome) = oneshot::channel();
@@ -242,21 +280,30 @@ impl Runs {
         self.0.store.submit(
             batch,
             Box::new(move |result| {
+                let result = result.map(drop).map_err(|error| match &error {
+                    CommitError::Refused(Refusal::EventKnown { sent, .. }) => {
+                        match attached.taken(*sent) {
+                            Some(key) => NotCommitted::Taken(key),
+                            None => NotCommitted::Error(error),
+                        }
+                    }
+                    _ => NotCommitted::Error(error),
+                });
                 match &result {
-                    Ok(_) => runs.on_attached(attached),
-                    Err(CommitError::OutcomeUnknown(_) | CommitError::Closed) => {
+                    Ok(()) => runs.on_attached(attached),
+                    Err(NotCommitted::Error(
+                        CommitError::OutcomeUnknown(_) | CommitError::Closed,
+                    )) => {
                         runs.restart_soon();
                     }
-                    Err(
-                        CommitError::Refused(_)
-                        | CommitError::NoSpace(_)
-                        | CommitError::Rejected(_),
-                    ) => {}
+                    Err(NotCommitted::Taken(_) | NotCommitted::Error(_)) => {}
                 }
                 drop(done.send(result));
             }),
         );
-        outcome.await.unwrap_or(Err(CommitError::Closed)).map(drop)
+        outcome
+            .await
+            .unwrap_or(Err(NotCommitted::Error(CommitError::Closed)))
     }
 
     /// What was committed together with something is true now: events reach those who wait for them, runs begin.

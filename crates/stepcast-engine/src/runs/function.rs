@@ -24,6 +24,8 @@ pub struct FunctionConfig {
     pub concurrency: usize,
     /// How many runs with one key execute at once.
     pub limits: Vec<KeyLimit>,
+    /// What an event's value is that starts it at most once within [`limits::IDEMPOTENCY_WINDOW`].
+    pub idempotency: Option<Expression>,
     /// Which events end its runs.
     pub cancel_on: Vec<CancelOn>,
     /// How long after its creation a run has to have begun; otherwise it is cancelled.
@@ -97,6 +99,7 @@ impl FunctionConfig {
             crons: Vec::new(),
             concurrency: limits::CONCURRENCY_PER_FUNCTION,
             limits: Vec::new(),
+            idempotency: None,
             cancel_on: Vec::new(),
             starts_within: None,
             ends_within: None,
@@ -136,6 +139,18 @@ impl FunctionConfig {
             },
         };
         self.limits.iter().map(key).collect()
+    }
+
+    /// What this event may start it with only once. One that has no value may start it any time.
+    pub(super) fn idempotency_key(&self, seen: &Seen<'_>) -> Option<String> {
+        let value = self.idempotency.as_ref()?.value(Scope::of(seen.value()));
+        match value {
+            Ok(value) => Some(value.to_string()),
+            Err(error) => {
+                tracing::warn!(function = %self.id, event = %seen.name(), %error, "a run starts however often its event comes");
+                None
+            }
+        }
     }
 
     pub(super) fn lane_limits(&self) -> Vec<Limit> {

@@ -12,6 +12,7 @@ use super::{
     cell::{Attached, Envelope, RunCell},
     command::{Command, Failure, StepKey, Work},
     function::FunctionConfig,
+    once::Taken,
     retry::Retry,
     seen::Seen,
 };
@@ -131,7 +132,8 @@ impl RunLease {
             .collect();
         let mut attached = Attached::default();
         for event in &events {
-            self.runs.attach_event(event, now, &mut attached);
+            self.runs
+                .attach_event(event, now, &Taken::new(), &mut attached);
         }
         let ids: Vec<_> = events.iter().map(|event| event.id).collect();
         let json = serde_json::to_vec(&ids).expect("ids can always be written as JSON");
@@ -220,11 +222,10 @@ impl RunLease {
             // Gone since the worker asked; its run waits until it comes back.
             Err(_) => Arc::new(FunctionConfig::new(function.clone(), Vec::new())),
         };
-        let (created, writes) = self.runs.create(&config, &event, Some(parent), now);
+        let created = self.runs.create(&config, &event, Some(parent), now);
         let mut attached = Attached::default();
         // The event is the child's input only; it triggers nothing else.
         attached.writes.push(Write::Event(event));
-        attached.writes.extend(writes);
         attached.created.push(created);
         self.report(
             Work::WaitStarted {

@@ -19,6 +19,7 @@ mod guards;
 mod lanes;
 mod lease;
 mod lifecycle;
+mod once;
 mod owners;
 mod published;
 mod recovery;

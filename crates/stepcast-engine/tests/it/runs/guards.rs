@@ -5,6 +5,7 @@ use std::time::Duration;
 use stepcast_engine::{
     expression::Expression,
     runs::{CancelOn, FunctionConfig, KeyLimit, LimitScope, Trigger},
+    store::Verb,
 };
 use stepcast_protocol::{EventName, EventPattern, RunId, RunStatus, event::CheckedEvent};
 
@@ -200,4 +201,72 @@ async fn runs_are_counted_by_their_keys() {
     let mut expected = vec![second, other, shared];
     expected.sort();
     assert_eq!(ids, expected);
+}
+
+#[tokio::test]
+async fn a_key_starts_a_function_once_within_a_day() {
+    let mut world = World::new();
+    for index in 0..2 {
+        world.functions[index].triggers = vec![Trigger::from(EventName::parse("f").unwrap())];
+    }
+    world.functions[0].idempotency = condition("event.data.user");
+    let life = world.open().await;
+    assert_eq!(sent(&life, "f", r#"{"user":"u"}"#).await.len(), 2);
+    assert_eq!(sent(&life, "f", r#"{"user":"u"}"#).await.len(), 1);
+    assert_eq!(sent(&life, "f", r#"{"user":"v"}"#).await.len(), 2);
+    // Several of one request.
+    let events = ["w", "w", "u"].map(|user| event("f", &format!(r#"{{"user":"{user}"}}"#)));
+    let accepted = life.engine.send(events.into(), None).await.unwrap();
+    let runs: Vec<_> = accepted
+        .iter()
+        .map(|accepted| accepted.runs.len())
+        .collect();
+    assert_eq!(runs, [2, 1, 1]);
+    life.dies();
+    let life = world.open().await;
+    assert_eq!(sent(&life, "f", r#"{"user":"u"}"#).await.len(), 1);
+    world
+        .clock
+        .advance(stepcast_protocol::limits::IDEMPOTENCY_WINDOW);
+    assert_eq!(sent(&life, "f", r#"{"user":"u"}"#).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_step_that_sends_what_a_function_was_started_for_goes_on_without_it() {
+    let mut world = World::new();
+    world.functions[1].idempotency = condition("event.data.user");
+    let mut life = world.open().await;
+    sent(&life, "g", r#"{"user":"u"}"#).await;
+    drop(life.next().await);
+    let mut run = life.start().await;
+    let events = ["u", "v"].map(|user| event("g", &format!(r#"{{"user":"{user}"}}"#)));
+    run.lease()
+        .step_sends(super::script::key("s", Verb::SendEvent), events.into());
+    run.hears_end("s").await;
+    let started = life.next().await;
+    assert_eq!(&*started.run.event.data, br#"{"user":"v"}"#);
+    assert!(!life.has_started());
+    run.returns().await;
+}
+
+#[tokio::test]
+async fn an_end_that_a_handler_was_started_for_is_an_end_without_it() {
+    let mut world = World::new();
+    world.functions[0].announces_end = true;
+    world.functions[1].triggers = vec![Trigger::from(
+        EventName::parse("inngest/function.finished").unwrap(),
+    )];
+    world.functions[1].idempotency = condition("event.data.function_id");
+    let mut life = world.open().await;
+    for starts in [true, false] {
+        let run = life.send("f").await;
+        life.next().await.returns().await;
+        assert_eq!(life.end_of(run).await.status, RunStatus::Completed);
+        if starts {
+            let handler = life.next().await;
+            assert_eq!(handler.run.function, "g");
+            handler.returns().await;
+        }
+        assert!(!life.has_started());
+    }
 }
