@@ -311,7 +311,13 @@ impl Engine {
                 .hub
                 .publish_durable(Outgoing { channel, draft }, Batch::default())
                 .await?),
-            None => Ok(self.0.hub.try_publish(&channel, draft).await?),
+            None => match run {
+                Some(run) => match self.0.runs.speak(run, &channel, draft).await? {
+                    Ok(cursor) => Ok(cursor),
+                    Err(draft) => Ok(self.0.hub.try_publish(&channel, draft).await?),
+                },
+                None => Ok(self.0.hub.try_publish(&channel, draft).await?),
+            },
             Some(key) => self.publish_once(Outgoing { channel, draft }, key).await,
         }
     }

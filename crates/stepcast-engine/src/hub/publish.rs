@@ -170,6 +170,14 @@ impl Hub {
             .await
     }
 
+    /// Whether more may be published at the moment.
+    ///
+    /// # Errors
+    /// [`PublishError::Overloaded`].
+    pub(crate) fn has_room(&self, channel: &Channel) -> Result<(), PublishError> {
+        self.0.has_room(channel)
+    }
+
     /// The same, but waits for room instead of refusing.
     ///
     /// # Errors

@@ -184,6 +184,7 @@ impl RunCell {
         lease: u32,
         channel: &Arc<Channel>,
         draft: Draft,
+        replays: bool,
     ) -> Result<hub::Accepted, EngineError> {
         let origin = Arc::clone(
             draft
@@ -196,7 +197,7 @@ impl RunCell {
             let run = self.id;
             return Err(EngineError::LeaseLost { run, lease });
         }
-        let admitted = published.admit(&origin, channel.name(), &draft)?;
+        let admitted = published.admit(&origin, channel.name(), &draft, replays)?;
         let mark = |batch: &mut Batch, cursor: Cursor| {
             if admitted.is_first_on_channel {
                 let (run, channel) = (origin.run, channel.name().clone());
@@ -242,6 +243,12 @@ impl RunCell {
         }
         state.inbox.push_back(envelope);
         None
+    }
+
+    /// The lease that holds the run now, if one does.
+    pub(super) fn holder(&self) -> Option<u32> {
+        let lease = self.lease.load(Ordering::Acquire);
+        (lease != 0).then_some(lease)
     }
 
     pub(super) fn is_held_by(&self, lease: u32) -> bool {

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use bytes::Bytes;
 use stepcast_protocol::{EventId, EventName, RunError, StepId, Timestamp};
 
-use super::retry::Retry;
+use super::{retry::Retry, transition::Verdict};
 use crate::store::{EventWait, Outcome, Timer, Verb};
 
 /// Which step a worker speaks of, and what the step does to what.
@@ -30,9 +30,32 @@ pub struct Failure {
     pub terminal: bool,
     /// How long whoever failed asks to be left alone; else the next try has the pause of its turn.
     pub pause: Option<Duration>,
+    /// What becomes of what the body has published since the last commit.
+    pub body: BodyFate,
+}
+
+/// What becomes of what a body has published since the last commit, when something of its run has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BodyFate {
+    /// It stands when a step has failed, as that goes on in place; it is void when the body runs again.
+    #[default]
+    Usual,
+    /// It stands.
+    Stands,
+    /// It is void: who failed had published it.
+    Falls,
 }
 
 impl Failure {
+    /// What becomes of the body's messages, when that is the usual.
+    pub(super) fn verdict(&self, usual: Verdict) -> Verdict {
+        match self.body {
+            BodyFate::Usual => usual,
+            BodyFate::Stands => Verdict::BodyStands,
+            BodyFate::Falls => Verdict::BodyFalls,
+        }
+    }
+
     /// The pause before the next try, after so many failures; nothing when there is no next try.
     pub(super) fn pause_after(&self, failures: u32, retry: Retry, chance: f64) -> Option<Duration> {
         if self.terminal {

@@ -34,6 +34,8 @@ pub struct FunctionConfig {
     pub ends_within: Option<Duration>,
     /// Whether those who watch a run see what its function returned.
     pub exposes_result: bool,
+    /// Whether messages from outside that name a run, while it is held, are what its body says: of functions that publish over HTTP.
+    pub speaks_from_outside: bool,
     /// Whether the end of a run is an event of its own: `inngest/function.finished`, with `.failed` or `.cancelled` beside it.
     pub announces_end: bool,
 }
@@ -104,6 +106,7 @@ impl FunctionConfig {
             starts_within: None,
             ends_within: None,
             exposes_result: false,
+            speaks_from_outside: false,
             announces_end: false,
         }
     }

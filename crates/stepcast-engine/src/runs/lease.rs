@@ -10,7 +10,7 @@ use stepcast_protocol::{
 use super::{
     Runs,
     cell::{Attached, Envelope, RunCell},
-    command::{Command, Failure, StepKey, Work},
+    command::{BodyFate, Command, Failure, StepKey, Work},
     function::FunctionConfig,
     once::Taken,
     retry::Retry,
@@ -271,7 +271,10 @@ impl RunLease {
         let hub = &self.runs.0.hub;
         let channel = hub.channel(channel).await?;
         hub.prepare(&channel, &draft.topic, &draft.keep).await?;
-        let post = || self.cell.publish(hub, self.number, &channel, draft.clone());
+        let post = || {
+            self.cell
+                .publish(hub, self.number, &channel, draft.clone(), true)
+        };
         let accepted = hub.when_there_is_room(&channel, post).await?;
         let published = accepted.published().await;
         if published.is_err()
@@ -344,6 +347,7 @@ impl Failure {
             error,
             terminal: false,
             pause: None,
+            body: BodyFate::Usual,
         }
     }
 
@@ -354,6 +358,7 @@ impl Failure {
             error: stepcast_protocol::RunError::new(code, message),
             terminal: true,
             pause: None,
+            body: BodyFate::Usual,
         }
     }
 }

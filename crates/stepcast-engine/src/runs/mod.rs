@@ -27,6 +27,7 @@ mod registry;
 mod retry;
 mod seen;
 mod signals;
+mod spoken;
 mod state;
 mod timers;
 pub mod transition;
@@ -59,7 +60,7 @@ use self::{
 };
 pub use self::{
     cell::CommandError,
-    command::{CancelReason, Command, Effect, Failure, StepKey, Work},
+    command::{BodyFate, CancelReason, Command, Effect, Failure, StepKey, Work},
     events::{Accepted, IdSeed},
     function::{CancelOn, Cron, FunctionConfig, KeyLimit, LimitScope, Trigger},
     lease::{Awaited, RunLease},

@@ -120,7 +120,7 @@ impl Published {
         self.attempts.clear();
     }
 
-    /// Whether an attempt may publish.
+    /// Whether an attempt may publish. What a body says that `replays` in this process is remembered, so that it is not said again.
     ///
     /// # Errors
     /// [`EngineError::AttemptOver`] and [`EngineError::TooManyBodyPublishes`].
@@ -129,6 +129,7 @@ impl Published {
         origin: &Origin,
         channel: &ChannelName,
         draft: &Draft,
+        replays: bool,
     ) -> Result<Admitted, EngineError> {
         let is_over = match &origin.step {
             None => false,
@@ -146,6 +147,7 @@ impl Published {
         }
         let key = match origin.step {
             Some(_) => None,
+            None if !replays => None,
             None => {
                 let of_body = self.attempts.values().map(|said| said.keys.len());
                 let unsettled: usize = of_body.sum();

@@ -125,8 +125,9 @@ impl Next {
                 retry,
                 chance,
             } => {
+                let body = failure.verdict(Verdict::BodyStands);
                 self.step_failed(step, failure, retry, chance)?;
-                self.verdicts.push(Verdict::BodyStands);
+                self.verdicts.push(body);
                 Ok(())
             }
             Work::StepAbandoned(key) => {

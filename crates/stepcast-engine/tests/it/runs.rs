@@ -13,5 +13,6 @@ mod places;
 mod retention;
 mod script;
 mod space;
+mod spoken;
 mod timers;
 mod unknown;

@@ -104,8 +104,7 @@ fn failure(error: Error) -> Failure {
     let terminal = error.is_terminal() || mistakes.iter().any(|code| code.as_str() == error.code());
     Failure {
         terminal,
-        error: error.into_run_error(),
-        pause: None,
+        ..Failure::of(error.into_run_error())
     }
 }
 

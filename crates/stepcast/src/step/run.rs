@@ -97,8 +97,7 @@ fn report(claim: &mut Claim, result: Result<Bytes, Error>, retry: Retry) {
         Err(error) => {
             let failure = Failure {
                 terminal: error.is_terminal(),
-                error: error.into_run_error(),
-                pause: None,
+                ..Failure::of(error.into_run_error())
             };
             execution.lease.step_failed(key, failure, retry);
         }

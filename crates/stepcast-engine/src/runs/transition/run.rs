@@ -95,6 +95,7 @@ impl Next {
 
     pub(super) fn body_failed(&mut self, failure: Failure, retry: Retry, chance: f64) {
         let pause = failure.pause_after(self.state.row.attempt, retry, chance);
+        let body = failure.verdict(Verdict::BodyFalls);
         self.state.row.outcome = Some(Outcome::Err(failure.error));
         self.verdicts.push(Verdict::OpenStepsFall);
         match pause {
@@ -103,7 +104,7 @@ impl Next {
                 self.end(Phase::Failed);
             }
             Some(pause) => {
-                self.verdicts.push(Verdict::BodyFalls);
+                self.verdicts.push(body);
                 self.state.row.attempt += 1;
                 self.requeue(self.now + pause);
             }

@@ -123,8 +123,7 @@ impl Player {
 fn failure(error: Error) -> Failure {
     Failure {
         terminal: error.is_terminal(),
-        error: error.into_run_error(),
-        pause: None,
+        ..Failure::of(error.into_run_error())
     }
 }
 

@@ -1,0 +1,138 @@
+//! What runs publish from outside, as functions do that are served over HTTP.
+
+use stepcast_engine::{
+    Publication,
+    runs::{BodyFate, Failure, FunctionConfig, Retry},
+    store::{MessageQuery, Store, Verb},
+};
+use stepcast_protocol::{Cursor, Epoch, ErrorCode, Kind, Offset, RunId, TopicName, limits};
+
+use super::script::{Life, World, function, key};
+use crate::support::channel_name;
+
+const LAST: Cursor = Cursor {
+    epoch: Epoch(u64::MAX >> 1),
+    offset: Offset(u64::MAX >> 1),
+};
+
+async fn says(life: &Life, run: RunId, n: u64) {
+    let publication = Publication {
+        channel: channel_name("c"),
+        topic: TopicName::parse("t").unwrap(),
+        payload: n.to_string().into(),
+        run: Some(run),
+        durable: false,
+        key: None,
+    };
+    life.engine.publish(publication).await.unwrap();
+}
+
+/// The messages that stand on the channel.
+async fn standing(life: &Life) -> Vec<u64> {
+    // What is not durable is written with the next commit.
+    life.tell("flush", 0).await;
+    let query = MessageQuery {
+        channel: channel_name("c"),
+        after: Cursor::START,
+        up_to: LAST,
+        topics: None,
+        limit: limits::PAGE_ROWS,
+    };
+    let page = life.sqlite.messages(query).await.unwrap();
+    let messages = page
+        .messages
+        .iter()
+        .filter(|message| message.kind == Kind::Data);
+    messages
+        .map(|message| serde_json::from_slice(&message.payload).unwrap())
+        .collect()
+}
+
+fn world() -> World {
+    let mut world = World::new();
+    world.functions[0] = FunctionConfig {
+        speaks_from_outside: true,
+        ..function("f")
+    };
+    world
+}
+
+fn failure(body: BodyFate) -> Failure {
+    Failure {
+        terminal: false,
+        body,
+        ..Failure::terminal(ErrorCode::FunctionFailed, "no")
+    }
+}
+
+#[tokio::test]
+async fn what_a_call_has_said_since_the_last_commit_is_void_when_it_fails() {
+    let world = world();
+    let mut life = world.open().await;
+    let mut run = life.start().await;
+    let id = run.run.id;
+    says(&life, id, 1).await;
+    run.does("a").await;
+    says(&life, id, 2).await;
+    run.lease().step_failed(
+        key("b", Verb::Run),
+        failure(BodyFate::Falls),
+        Retry::times(3),
+    );
+    run.update().await;
+    assert_eq!(standing(&life).await, [1]);
+    says(&life, id, 3).await;
+    run.lease().step_failed(
+        key("b", Verb::Run),
+        failure(BodyFate::Stands),
+        Retry::times(3),
+    );
+    run.update().await;
+    assert_eq!(standing(&life).await, [1, 3]);
+    says(&life, id, 4).await;
+    run.lease()
+        .failed(failure(BodyFate::Usual), Retry::times(3));
+    run.is_over().await;
+    assert_eq!(standing(&life).await, [1, 3]);
+    // Nobody holds it now: the message is nobody's, and stays.
+    says(&life, id, 5).await;
+    drop(run);
+    life.dies();
+    let life = world.open().await;
+    assert_eq!(standing(&life).await, [1, 3, 5]);
+}
+
+#[tokio::test]
+async fn what_a_call_has_said_is_void_when_the_process_dies_before_its_commit() {
+    let world = world();
+    let mut life = world.open().await;
+    let mut run = life.start().await;
+    let id = run.run.id;
+    says(&life, id, 1).await;
+    run.does("a").await;
+    says(&life, id, 2).await;
+    assert_eq!(standing(&life).await, [1, 2]);
+    drop(run);
+    life.dies();
+    let mut life = world.open().await;
+    let run = life.next().await;
+    assert_eq!((run.run.id, standing(&life).await), (id, vec![1]));
+    says(&life, id, 3).await;
+    run.returns().await;
+    assert_eq!(standing(&life).await, [1, 3]);
+}
+
+#[tokio::test]
+async fn messages_that_name_runs_of_other_functions_are_nobodys() {
+    let world = world();
+    let mut life = world.open().await;
+    life.send("g").await;
+    let mut run = life.next().await;
+    says(&life, run.run.id, 1).await;
+    run.lease()
+        .failed(failure(BodyFate::Usual), Retry::times(3));
+    run.is_over().await;
+    assert_eq!(standing(&life).await, [1]);
+    says(&life, RunId::from_parts(1, 1), 2).await;
+    assert_eq!(standing(&life).await, [1, 2]);
+}
