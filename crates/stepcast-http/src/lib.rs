@@ -8,6 +8,7 @@
 //! - `api`: one handler per route: decode, one call of the engine, encode.
 //! - `entrance`: where a reader begins.
 //! - `fanout`: WebSocket connections, spread over shards that read channels by cursor.
+//! - [`worker`]: executes functions that apps serve over HTTP.
 
 mod api;
 mod entrance;
@@ -16,6 +17,7 @@ pub mod gateway;
 pub mod keys;
 mod origins;
 pub mod tokens;
+pub mod worker;
 
 pub use self::{
     fanout::Stats,
