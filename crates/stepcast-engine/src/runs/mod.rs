@@ -64,7 +64,7 @@ pub use self::{
     events::{Accepted, IdSeed},
     function::{CancelOn, Cron, FunctionConfig, KeyLimit, LimitScope, Trigger},
     lease::{Awaited, RunLease},
-    retry::Retry,
+    retry::{Pauses, Retry},
     state::RunState,
     transition::Refused,
     worker::{LeasedRun, Update, Worker},
