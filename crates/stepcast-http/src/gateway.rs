@@ -22,6 +22,7 @@ use crate::{
     keys::{Keyring, Keys},
     origins::{Origin, Origins},
     tokens::{SECRET_BYTES, Tokens},
+    worker::ServedWorker,
 };
 
 /// What kind of server SDKs are told they talk to.
@@ -51,6 +52,7 @@ pub struct GatewayOptions {
     token_secret: Option<Secret>,
     origins: Origins,
     fanout: fanout::Options,
+    worker: Option<ServedWorker>,
 }
 
 #[derive(Clone)]
@@ -70,6 +72,7 @@ impl Default for GatewayOptions {
             token_secret: None,
             origins: Origins::Any,
             fanout: fanout::Options::default(),
+            worker: None,
         }
     }
 }
@@ -104,6 +107,15 @@ impl GatewayOptions {
     pub fn with_origins(self, origins: impl IntoIterator<Item = Origin>) -> Self {
         let origins = Origins::Listed(origins.into_iter().collect());
         Self { origins, ..self }
+    }
+
+    /// Who executes the functions of apps, so that their SDKs can report to it; nobody.
+    #[must_use]
+    pub fn with_worker(self, worker: ServedWorker) -> Self {
+        Self {
+            worker: Some(worker),
+            ..self
+        }
     }
 
     /// Threads that write to sockets; one per core, at most four.
@@ -254,6 +266,10 @@ impl Gateway {
 
     pub(crate) fn origins(&self) -> Origins {
         self.0.options.origins.clone()
+    }
+
+    pub(crate) fn worker(&self) -> Option<&ServedWorker> {
+        self.0.options.worker.as_ref()
     }
 
     pub(crate) fn keepalive(&self) -> Duration {

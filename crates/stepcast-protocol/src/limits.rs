@@ -125,6 +125,29 @@ pub const WAIT: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 pub const CALL_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of an SDK's answer to a call.
 pub const ANSWER_FROM_SDK_BYTES: usize = 8 * 1024 * 1024;
+/// Calls of one run that an app is given at once; more steps of a parallel group wait for their turn.
+pub const CALLS_PER_RUN: usize = 32;
+/// Calls in a row by which a run may get nowhere, because its SDK asks to be called again.
+pub const CALLS_WITHOUT_PROGRESS: u32 = 10;
+/// Runs whose calls are remembered while nobody executes them.
+pub const RUNS_REMEMBERED: usize = 10_000;
+/// Bytes of what an SDK reports before it answers.
+pub const CHECKPOINT_BYTES: usize = 16 * 1024 * 1024;
+/// Pauses before the attempts of functions and steps that apps serve.
+pub const SERVED_PAUSES: &[Duration] = &[
+    Duration::from_secs(15),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+    Duration::from_secs(2 * 60),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(10 * 60),
+    Duration::from_secs(20 * 60),
+    Duration::from_secs(40 * 60),
+    Duration::from_secs(60 * 60),
+    Duration::from_secs(2 * 60 * 60),
+];
+/// Up to this is added to each of those pauses, by chance.
+pub const SERVED_PAUSE_JITTER: Duration = Duration::from_secs(30);
 /// The shortest wait that an SDK may ask for before its next attempt.
 pub const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
 /// The longest wait that an SDK may ask for before its next attempt.

@@ -18,5 +18,11 @@ pub const CHANNEL: &str = "/v1/channels/{channel}";
 pub const RUNS: &str = "/v1/runs";
 /// Reads (`GET`) or cancels (`DELETE`) one run.
 pub const RUN: &str = "/v1/runs/{id}";
+/// Takes what an SDK reports of a run before it answers a call.
+pub const CHECKPOINT: &str = "/v1/checkpoint/{run}/async";
+/// Gives an SDK what is remembered of a run's steps, when that is too large for a call.
+pub const ACTIONS: &str = "/v0/runs/{id}/actions";
+/// Gives an SDK the events of a run, when its state is too large for a call.
+pub const BATCH: &str = "/v0/runs/{id}/batch";
 /// Says that the process answers.
 pub const HEALTH: &str = "/health";

@@ -5,6 +5,7 @@
 
 mod body;
 mod channels;
+mod checkpoint;
 mod connect;
 mod envelope;
 mod events;
@@ -58,6 +59,9 @@ pub(crate) fn operator_routes(gateway: &Gateway, keys: Arc<Keyring>) -> Router {
         .route(paths::CHANNEL, get(channels::read))
         .route(paths::RUNS, get(runs::list))
         .route(paths::RUN, get(runs::read).delete(runs::cancel))
+        .route(paths::CHECKPOINT, post(checkpoint::report))
+        .route(paths::ACTIONS, get(checkpoint::steps))
+        .route(paths::BATCH, get(checkpoint::events))
         .route_layer(from_fn_with_state(keys, guard))
         .route(paths::EVENTS, post(events::send))
         .layer(map_response_with_state(gateway.kind(), name_kind))

@@ -28,6 +28,12 @@ impl Problem {
         }
     }
 
+    /// The same with another status, for those who know this refusal by it.
+    pub(super) fn with_status(mut self, status: StatusCode) -> Self {
+        self.body.status = status.as_u16();
+        self
+    }
+
     /// The same, with a place in front of the sentence.
     pub(super) fn at(mut self, place: impl std::fmt::Display) -> Self {
         self.body.error = format!("{place}: {}", self.body.error);

@@ -1,7 +1,139 @@
 //! Executes the functions that apps serve over HTTP.
 //!
+//! Owns the calls of runs that are leased, and nothing that outlives the process. Never decides what a run is: it reports to the engine
+//! through leases, and hears of commits. The engine starts it; SDKs reach it through the routes of checkpoints and state.
+//!
 //! - [`served`]: what the worker needs of others.
+//! - `plan`: the decisions about one run, pure; `memory`: what is known of its steps; `heard`: what answers mean; `report`: what is to be
+//!   said of a step.
+//! - `driver`: carries the decisions out; `deliver`: says them to the engine; `drivers`: who drives which run; `recollection`: what is
+//!   remembered between two leases.
 
+mod deliver;
+mod driver;
+mod drivers;
+mod heard;
+mod memory;
+mod plan;
+mod recollection;
+mod report;
 pub mod served;
 
-pub use self::served::{Answered, CallError, CallRequest, Caller, Served, ServedFunction};
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use stepcast_engine::{
+    clock::Entropy,
+    runs::{LeasedRun, Pauses, Retry, Worker},
+};
+use stepcast_protocol::{RunId, limits, sdk::Checkpoint};
+use tokio::runtime::Handle;
+
+use self::{
+    driver::{Driver, not_served},
+    drivers::{Ask, Drivers},
+    recollection::Recollection,
+};
+pub use self::{
+    drivers::Refused,
+    served::{Answered, CallError, CallRequest, Caller, Served, ServedFunction},
+};
+
+/// The worker of an engine whose functions apps serve. A cheap handle.
+#[derive(Clone)]
+pub struct ServedWorker {
+    shared: Arc<Shared>,
+    runtime: Handle,
+}
+
+struct Shared {
+    served: Arc<dyn Served>,
+    caller: Arc<dyn Caller>,
+    entropy: Entropy,
+    pauses: Pauses,
+    recollection: Recollection,
+    drivers: Arc<Drivers>,
+}
+
+impl ServedWorker {
+    /// A worker that knows functions from `served`, calls them by `caller`, and does so on a runtime.
+    #[must_use]
+    pub fn new(served: Arc<dyn Served>, caller: Arc<dyn Caller>, runtime: Handle) -> Self {
+        let pauses = Pauses::Listed {
+            pauses: limits::SERVED_PAUSES,
+            jitter: limits::SERVED_PAUSE_JITTER,
+        };
+        Self::with_pauses(served, caller, runtime, pauses)
+    }
+
+    /// The same with one pause before every retry, instead of [`limits::SERVED_PAUSES`].
+    #[must_use]
+    pub fn with_retry_interval(
+        served: Arc<dyn Served>,
+        caller: Arc<dyn Caller>,
+        runtime: Handle,
+        interval: Duration,
+    ) -> Self {
+        Self::with_pauses(served, caller, runtime, Pauses::Fixed(interval))
+    }
+
+    fn with_pauses(
+        served: Arc<dyn Served>,
+        caller: Arc<dyn Caller>,
+        runtime: Handle,
+        pauses: Pauses,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            served,
+            caller,
+            entropy: Entropy::system(),
+            pauses,
+            recollection: Recollection::default(),
+            drivers: Arc::default(),
+        });
+        Self { shared, runtime }
+    }
+
+    /// Takes what a call reports before its answer, and returns after the commits.
+    pub(crate) async fn checkpoint(&self, checkpoint: Checkpoint) -> Result<(), Refused> {
+        let run = checkpoint.run;
+        let ask = |reply| Ask::Checkpoint(checkpoint, reply);
+        let answer = self.shared.drivers.ask(run, ask).await;
+        answer.unwrap_or(Err(Refused::NotDriven(run)))
+    }
+
+    /// What is remembered of a run's steps, as one JSON object; nothing when the run is not executed here.
+    pub(crate) async fn steps(&self, run: RunId) -> Option<Bytes> {
+        self.shared.drivers.ask(run, Ask::Steps).await
+    }
+
+    /// What started a run, as one JSON array; nothing when the run is not executed here.
+    pub(crate) async fn events(&self, run: RunId) -> Option<Bytes> {
+        self.shared.drivers.ask(run, Ask::Events).await
+    }
+}
+
+impl Worker for ServedWorker {
+    fn start(&self, run: LeasedRun) {
+        let Some(served) = self.shared.served.function(&run.function) else {
+            // Gone since the engine leased it: tried again like an app that is down.
+            let retry = self.shared.retry(run.attempt);
+            return run.lease.failed(not_served(&run.function), retry);
+        };
+        let (place, asks) = self.shared.drivers.enter(run.id);
+        let driver = Driver::new(run, &served, Arc::clone(&self.shared));
+        self.runtime.spawn(driver.drive(place, asks));
+    }
+}
+
+impl Shared {
+    fn retry(&self, retries: u32) -> Retry {
+        Retry::times(retries).with_pauses(self.pauses)
+    }
+}
+
+impl fmt::Debug for ServedWorker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServedWorker").finish_non_exhaustive()
+    }
+}

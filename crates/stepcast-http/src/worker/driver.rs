@@ -1,0 +1,370 @@
+//! Drives one run under one lease: makes the calls that the plan wants, and brings it what they and the engine answer.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::pending,
+    ops::ControlFlow,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, ready},
+    stream::FuturesUnordered,
+};
+use stepcast_engine::runs::{Failure, LeasedRun, Retry, RunLease, StepKey, Update};
+use stepcast_protocol::{
+    ErrorCode, FunctionId, RunError, RunId, Timestamp,
+    sdk::{Checkpoint, Checkpoints, Dispatch, Op, SdkEvent, StepHash, call::Target},
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Shared,
+    deliver::Reporting,
+    drivers::{Ask, Place, Refused},
+    heard::Heard,
+    plan::{Attempts, CallId, Calling, Next, Plan, Saying},
+    served::{Answered, CallRequest, ServedFunction},
+};
+
+/// One run under one lease.
+pub(super) struct Driver {
+    run: RunId,
+    function: FunctionId,
+    events: Vec<SdkEvent>,
+    lease: RunLease,
+    retry: Retry,
+    reporting: Reporting,
+    plan: Plan,
+    shared: Arc<Shared>,
+    calls: FuturesUnordered<BoxFuture<'static, (CallId, Result<Answered, Failure>)>>,
+    /// The calls in flight, by what they give as their item in the queue.
+    requests: BTreeMap<String, CallId>,
+    checkpoints: Vec<Awaiting>,
+    updates: mpsc::UnboundedReceiver<Update>,
+}
+
+/// A checkpoint whose commits are on their way.
+struct Awaiting {
+    steps: BTreeSet<StepHash>,
+    reply: oneshot::Sender<Result<(), Refused>>,
+}
+
+/// What a driver waits for.
+enum Event {
+    Heard(Update),
+    Answered(CallId, Result<Answered, Failure>),
+    Asked(Ask),
+    Time,
+}
+
+impl Driver {
+    pub(super) fn new(run: LeasedRun, served: &ServedFunction, shared: Arc<Shared>) -> Self {
+        let retry = shared.retry(served.retries);
+        let body = Attempts {
+            retries: served.retries,
+            failures: run.attempt.saturating_sub(1),
+            forgiven: 0,
+        };
+        let reporting = Reporting::new(&run, retry);
+        let plan = Plan::new(&run.steps, body, shared.recollection.take(run.id));
+        let LeasedRun {
+            id,
+            function,
+            event,
+            lease,
+            updates,
+            ..
+        } = run;
+        let events = SdkEvent::try_from(&*event).into_iter().collect();
+        Self {
+            run: id,
+            function,
+            events,
+            lease,
+            retry,
+            reporting,
+            plan,
+            shared,
+            calls: FuturesUnordered::new(),
+            requests: BTreeMap::new(),
+            checkpoints: Vec::new(),
+            updates,
+        }
+    }
+
+    /// Until the lease is given back or over.
+    pub(super) async fn drive(mut self, _place: Place, mut asks: mpsc::Receiver<Ask>) {
+        while let ControlFlow::Continue(until) = self.advance() {
+            let event = self.event(&mut asks, until).await;
+            if self.handle(event).is_break() {
+                break;
+            }
+        }
+        self.finish().await;
+    }
+
+    async fn event(&mut self, asks: &mut mpsc::Receiver<Ask>, until: Option<Timestamp>) -> Event {
+        let Self {
+            lease,
+            calls,
+            updates,
+            ..
+        } = self;
+        let time = async {
+            match until {
+                Some(at) => lease.wait_until(at).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            update = updates.recv() => Event::Heard(update.unwrap_or(Update::Over)),
+            Some(ask) = asks.recv() => Event::Asked(ask),
+            Some((id, result)) = calls.next() => Event::Answered(id, result),
+            () = time => Event::Time,
+        }
+    }
+
+    /// Makes the calls that are due. Says until when to wait, unless the run is given back.
+    fn advance(&mut self) -> ControlFlow<(), Option<Timestamp>> {
+        loop {
+            match self.plan.next(self.lease.now()) {
+                Next::Call(calling) => self.call(&calling),
+                Next::Wait(until) => return ControlFlow::Continue(until),
+                Next::Park { seen } => {
+                    self.remember(self.plan.discovered());
+                    self.lease.park(seen);
+                    return ControlFlow::Break(());
+                }
+                Next::Release => {
+                    self.remember(None);
+                    self.lease.release();
+                    return ControlFlow::Break(());
+                }
+                Next::Fail(failure) => {
+                    self.remember(None);
+                    tracing::warn!(run = %self.run, function = %self.function, error = %failure.error, "a function failed");
+                    self.lease.failed(failure, self.plan.retry(self.retry));
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+    }
+
+    fn remember(&self, discovered: Option<u64>) {
+        let remembered = self.plan.remembered(discovered);
+        self.shared.recollection.keep(self.run, remembered);
+    }
+
+    fn call(&mut self, calling: &Calling) {
+        let now = self.lease.now();
+        let request = self.shared.entropy.event_id(now).to_string();
+        self.requests.insert(request.clone(), calling.id);
+        if let Target::Step(hash) = calling.target
+            && let Some(step) = self.plan.memory().get(hash)
+        {
+            let key = StepKey::new(step.id.clone(), step.verb).with_target(step.target.clone());
+            self.lease.step_began(&key, calling.attempt + 1);
+        }
+        let id = calling.id;
+        match self.request(calling, request) {
+            Ok(request) => {
+                let answer = self.shared.caller.call(request);
+                let call = async move {
+                    let lost =
+                        |error: super::CallError| Failure::of(RunError::new(error.code(), error));
+                    (id, answer.await.map_err(lost))
+                };
+                self.calls.push(Box::pin(call));
+            }
+            Err(failure) => self.calls.push(Box::pin(ready((id, Err(failure))))),
+        }
+    }
+
+    fn request(&self, calling: &Calling, request: String) -> Result<CallRequest, Failure> {
+        let served = self.shared.served.function(&self.function);
+        let served = served.ok_or_else(|| not_served(&self.function))?;
+        let job = match calling.target {
+            Target::Function => self.run.to_string(),
+            Target::Step(step) => format!("{}-{step}", self.run),
+        };
+        let dispatch = Dispatch {
+            job,
+            generation: u64::from(calling.attempt) + 1,
+            checkpoints: Checkpoints::On {
+                function: served.function,
+                queue_item: request.clone(),
+            },
+            request,
+        };
+        let call = self.plan.call(self.run, &self.events, calling, dispatch);
+        let body = call.body().map_err(|error| {
+            let text =
+                format!("the function cannot be called with what its steps returned: {error}");
+            Failure::terminal(ErrorCode::BadResult, text)
+        })?;
+        Ok(CallRequest {
+            url: call.url(&served.url),
+            headers: call.headers(),
+            body: Bytes::from(body.json),
+        })
+    }
+
+    fn handle(&mut self, event: Event) -> ControlFlow<()> {
+        match event {
+            Event::Time => ControlFlow::Continue(()),
+            Event::Heard(update) => self.on_update(update),
+            Event::Answered(id, result) => {
+                self.requests.retain(|_, call| *call != id);
+                let now = self.lease.now();
+                let sayings = self.plan.on_answer(id, Heard::read(result, now), now);
+                self.say(sayings)
+            }
+            Event::Asked(Ask::Checkpoint(checkpoint, reply)) => {
+                self.on_checkpoint(checkpoint, reply)
+            }
+            // Whoever asked may have gone.
+            Event::Asked(Ask::Steps(reply)) => {
+                drop(reply.send(json(self.plan.memory().memos())));
+                ControlFlow::Continue(())
+            }
+            Event::Asked(Ask::Events(reply)) => {
+                drop(reply.send(json(&self.events)));
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    fn on_update(&mut self, update: Update) -> ControlFlow<()> {
+        match update {
+            Update::StepDone { step, seq, outcome } => {
+                self.plan.on_done(&step, seq, &outcome);
+                self.committed(StepHash::of_step(&step), Ok(()));
+            }
+            Update::StepRetry { step, attempts, at } => self.plan.on_retry(&step, attempts, at),
+            Update::Waiting(step) => self.plan.on_waiting(&step),
+            Update::StepRefused { step, error } => {
+                let sayings = self.plan.on_refused(&step, error.clone());
+                self.committed(StepHash::of_step(&step), Err(Refused::Step(error)));
+                return self.say(sayings);
+            }
+            Update::GiveBack => self.plan.rest(),
+            Update::Over => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Reports. Breaks when the run has come to its end.
+    fn say(&mut self, sayings: Vec<Saying>) -> ControlFlow<()> {
+        for saying in sayings {
+            match saying {
+                Saying::Step(report) => self.reporting.deliver(report),
+                Saying::Returned(json) => {
+                    self.lease.returned(json.into());
+                    return ControlFlow::Break(());
+                }
+                Saying::Failed(failure) => {
+                    tracing::warn!(run = %self.run, function = %self.function, error = %failure.error, "a run failed");
+                    self.lease.failed(failure, self.plan.retry(self.retry));
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn on_checkpoint(
+        &mut self,
+        checkpoint: Checkpoint,
+        reply: oneshot::Sender<Result<(), Refused>>,
+    ) -> ControlFlow<()> {
+        let call = match self.reporter(&checkpoint) {
+            Ok(call) => call,
+            Err(refused) => {
+                drop(reply.send(Err(refused)));
+                return ControlFlow::Continue(());
+            }
+        };
+        let (sayings, steps) = self
+            .plan
+            .on_checkpoint(call, checkpoint.ops, self.lease.now());
+        let ended = self.say(sayings);
+        if steps.is_empty() && ended.is_continue() {
+            drop(reply.send(Ok(())));
+        } else {
+            self.checkpoints.push(Awaiting { steps, reply });
+        }
+        ended
+    }
+
+    /// The call that a checkpoint comes from, if it goes on.
+    fn reporter(&self, checkpoint: &Checkpoint) -> Result<CallId, Refused> {
+        if checkpoint
+            .ops
+            .iter()
+            .any(|op| matches!(op, Op::SyncRunComplete { .. }))
+        {
+            return Err(Refused::NotAnEndpoint(self.run));
+        }
+        let is_its_own = |request: &String| *request == checkpoint.queue_item;
+        let call = self.requests.get(&checkpoint.queue_item).copied();
+        call.filter(|call| self.plan.may_report(*call))
+            .filter(|_| checkpoint.request.as_ref().is_none_or(is_its_own))
+            .ok_or(Refused::NotCurrent(self.run))
+    }
+
+    /// A commit that checkpoints may wait for has come, or has been refused.
+    fn committed(&mut self, step: StepHash, result: Result<(), Refused>) {
+        for mut awaiting in std::mem::take(&mut self.checkpoints) {
+            let was_awaited = awaiting.steps.remove(&step);
+            let over = match &result {
+                Ok(()) => awaiting.steps.is_empty(),
+                Err(_) => was_awaited,
+            };
+            if over {
+                drop(awaiting.reply.send(result.clone()));
+            } else {
+                self.checkpoints.push(awaiting);
+            }
+        }
+    }
+
+    /// A checkpoint with the end of its run is answered when that is committed.
+    async fn finish(mut self) {
+        self.calls.clear();
+        if self.checkpoints.is_empty() {
+            return;
+        }
+        while let Some(update) = self.updates.recv().await {
+            match update {
+                Update::Over => break,
+                Update::StepDone { step, .. } => {
+                    for awaiting in &mut self.checkpoints {
+                        awaiting.steps.remove(&StepHash::of_step(&step));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for awaiting in self.checkpoints {
+            if awaiting.steps.is_empty() {
+                drop(awaiting.reply.send(Ok(())));
+            }
+        }
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Bytes {
+    serde_json::to_vec(value)
+        .expect("hashes and JSON can always be written as JSON")
+        .into()
+}
+
+pub(super) fn not_served(function: &FunctionId) -> Failure {
+    let text =
+        format!("no app serves function `{function}` at the moment; start the app that has it");
+    Failure::of(RunError::new(ErrorCode::UnknownFunction, text))
+}
