@@ -13,3 +13,4 @@ mod publish;
 mod server;
 mod slow;
 mod sse;
+mod worker;

@@ -1,0 +1,11 @@
+//! Functions that an app serves, through a real engine: the app answers from a script and keeps what it was asked.
+
+mod app;
+mod checkpoints;
+mod hostile;
+mod lab;
+mod lives;
+mod parallel;
+mod retries;
+mod steps;
+mod waits;
