@@ -190,7 +190,11 @@ impl Plan {
             Some(_) if self.resting => Next::Release,
             Some(due) => Next::Call(self.begin(due, now)),
             None if !busy => park,
-            None => Next::Wait(self.memory.open().map(|(.., at)| at).min()),
+            // What is due already waits for something else than its time.
+            None => {
+                let times = self.memory.open().map(|(.., at)| at);
+                Next::Wait(times.filter(|at| *at > now).min())
+            }
         }
     }
 

@@ -116,7 +116,7 @@ impl Lab {
     }
 
     /// The same engine with another app at the same address.
-    pub(super) async fn with_app(&mut self, listener: TcpListener) {
+    pub(super) fn with_app(&mut self, listener: TcpListener) {
         self.app = App::on(listener);
         self.app.report_to(self.address);
     }

@@ -130,7 +130,7 @@ async fn an_app_that_is_down_is_called_again_when_it_may_be_up() {
     let mut lab = Lab::start().await;
     let address = lab.app.address;
     let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    lab.with_app(elsewhere).await;
+    lab.with_app(elsewhere);
     let listener = loop {
         // The address is free once the old app's task is gone.
         if let Ok(listener) = TcpListener::bind(address).await {
@@ -143,7 +143,7 @@ async fn an_app_that_is_down_is_called_again_when_it_may_be_up() {
     lab.retried_after(run, 2, |error| error.contains("cannot be reached"))
         .await;
     let listener = TcpListener::bind(address).await.unwrap();
-    lab.with_app(listener).await;
+    lab.with_app(listener);
     lab.app.function([Reply::returned(&json!("up"))]);
     lab.clock.advance(Duration::from_secs(3600));
     assert_eq!(lab.output(run).await, json!("up"));
