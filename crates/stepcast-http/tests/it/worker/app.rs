@@ -299,7 +299,7 @@ pub(super) async fn checkpoint(server: SocketAddr, call: &Call, ops: &Value) -> 
     answered.status
 }
 
-/// Calls apps over a connection of its own each time.
+/// Calls apps over a connection of its own each time. In HTTP 1.0, so that bodies come in one piece.
 pub(super) struct Plain;
 
 impl Caller for Plain {
@@ -331,7 +331,7 @@ async fn post_to(
         .unwrap();
     let mut stream = TcpStream::connect(host).await?;
     let mut head = format!(
-        "POST /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n",
+        "POST /{path} HTTP/1.0\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n",
         body.len()
     );
     for (name, value) in headers {
