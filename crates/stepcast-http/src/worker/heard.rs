@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stepcast_engine::runs::Failure;
+use stepcast_engine::runs::{BodyFate, Failure};
 use stepcast_protocol::{
     ErrorCode, RunError, Timestamp,
     sdk::{
@@ -35,6 +35,17 @@ pub(super) enum What {
     Threw(Failure),
     /// There was no answer, or one that means nothing.
     Lost(Failure),
+}
+
+impl What {
+    /// The same, with what becomes of what the call has published if it failed.
+    pub(super) fn with_published(self, body: BodyFate) -> Self {
+        match self {
+            Self::Returned(_) | Self::Ops(_) => self,
+            Self::Threw(failure) => Self::Threw(Failure { body, ..failure }),
+            Self::Lost(failure) => Self::Lost(Failure { body, ..failure }),
+        }
+    }
 }
 
 impl Heard {
@@ -74,7 +85,7 @@ impl Heard {
             Err(error) => What::Lost(Failure {
                 terminal: !may_be_tried_again(&error),
                 pause,
-                error: RunError::new(code(&error), error),
+                ..Failure::of(RunError::new(code(&error), error))
             }),
         };
         Self {
@@ -88,9 +99,9 @@ impl Heard {
 /// What an SDK's error means for the run or the step that threw it.
 pub(super) fn thrown(failure: &Thrown, verdict: Verdict, pause: Option<Duration>) -> Failure {
     Failure {
-        error: RunError::from(failure),
         terminal: verdict == Verdict::Final,
         pause,
+        ..Failure::of(RunError::from(failure))
     }
 }
 

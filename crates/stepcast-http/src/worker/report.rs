@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use stepcast_engine::{
-    runs::{Failure, StepKey},
+    runs::{BodyFate, Failure, StepKey},
     store::{Outcome, Verb},
 };
 use stepcast_protocol::{
@@ -28,7 +28,7 @@ pub(super) struct Report {
 pub(super) enum News {
     /// It has its result.
     Ended(Outcome),
-    /// An attempt failed.
+    /// An attempt failed; the last one, if that is terminal.
     Failed(Failure),
     /// It sleeps until a time.
     Sleeps(Timestamp),
@@ -70,6 +70,8 @@ pub(super) struct Moment {
     pub(super) now: Timestamp,
     /// How long the SDK wants to be left alone before the next attempt.
     pub(super) pause: Option<Duration>,
+    /// What becomes of what the call has published since the last commit, when it reports a failure.
+    pub(super) published: BodyFate,
 }
 
 impl Report {
@@ -143,12 +145,11 @@ fn news(op: StepOp, moment: Moment) -> Result<News, RunError> {
     Ok(match op.action {
         Action::Ran { data } => News::Ended(Outcome::Ok(Bytes::from(data))),
         Action::Failed { failure, verdict } => {
-            let failure = heard::thrown(&failure, verdict, moment.pause);
-            if failure.terminal {
-                News::Ended(Outcome::Err(failure.error))
-            } else {
-                News::Failed(failure)
-            }
+            let body = moment.published;
+            News::Failed(Failure {
+                body,
+                ..heard::thrown(&failure, verdict, moment.pause)
+            })
         }
         Action::Sleep { until } => News::Sleeps(due(until)?),
         Action::WaitForEvent {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stepcast_engine::runs::Failure;
+use stepcast_engine::runs::{BodyFate, Failure};
 use stepcast_protocol::{
     ErrorCode, RunError, Timestamp, limits,
     sdk::{Action, Op, Parallel, StepHash, StepOp, call::Target, op::in_order},
@@ -36,7 +36,9 @@ impl Plan {
             called_at: flight.began_at,
             now,
             pause,
+            published: flight.published(),
         };
+        let what = what.with_published(flight.published());
         match (what, flight.target) {
             (What::Returned(json), _) => vec![Saying::Returned(json)],
             (What::Ops(ops), Target::Function) => self.on_found(&flight, ops, moment),
@@ -59,7 +61,9 @@ impl Plan {
         if taken.is_over() {
             return taken.sayings;
         }
+        let body = moment.published;
         if let Some(failure) = taken.unknown.take() {
+            let failure = Failure { body, ..failure };
             taken.sayings.extend(self.fail(failure));
             return taken.sayings;
         }
@@ -75,7 +79,8 @@ impl Plan {
             self.without_progress += 1;
         }
         if self.without_progress >= limits::CALLS_WITHOUT_PROGRESS || !(goes_on || taken.again) {
-            self.fail(nowhere())
+            let failure = nowhere();
+            self.fail(Failure { body, ..failure })
         } else {
             Vec::new()
         }
@@ -86,6 +91,8 @@ impl Plan {
         let still_called = |step: &Step| matches!(step.standing, Standing::Called { .. });
         if !taken.is_over() && self.memory.get(hash).is_some_and(still_called) {
             let failure = taken.unknown.unwrap_or_else(|| without_result(hash));
+            let body = moment.published;
+            let failure = Failure { body, ..failure };
             taken.sayings.extend(self.fail_step(hash, failure));
         }
         taken.sayings
@@ -134,6 +141,8 @@ impl Plan {
             called_at: flight.began_at,
             now,
             pause: None,
+            // The call goes on, and says nothing twice.
+            published: BodyFate::Stands,
         };
         // What is planned there is planned in the answer as well.
         let counts = |op: &Op| !matches!(op, Op::Step(step) if matches!(step.action, Action::Planned { .. }));

@@ -14,7 +14,7 @@ mod updates;
 use std::collections::{BTreeMap, BTreeSet};
 
 use stepcast_engine::{
-    runs::{Failure, Retry},
+    runs::{BodyFate, Failure, Retry},
     store::StepRow,
 };
 use stepcast_protocol::{
@@ -68,6 +68,8 @@ struct Flight {
     knows: u64,
     /// What it has reported before its answer.
     reported: BTreeSet<StepHash>,
+    /// No other call of the run has been open while it was.
+    alone: bool,
 }
 
 /// A call to be made.
@@ -107,6 +109,18 @@ pub(super) enum Saying {
     Returned(Json),
     /// The function failed for good. Nothing else is said afterwards.
     Failed(Failure),
+}
+
+impl Flight {
+    /// What becomes of what it has published, when it fails. What another call may have published stands: a message that is lost is worse
+    /// than one that is repeated.
+    fn published(&self) -> BodyFate {
+        if self.alone {
+            BodyFate::Falls
+        } else {
+            BodyFate::Stands
+        }
+    }
 }
 
 enum Due {
@@ -243,11 +257,16 @@ impl Plan {
         };
         self.calls += 1;
         let id = CallId(self.calls);
+        let alone = self.flights.is_empty();
+        self.flights
+            .values_mut()
+            .for_each(|other| other.alone = false);
         let flight = Flight {
             target,
             began_at: now,
             knows: self.memory.seen(),
             reported: BTreeSet::new(),
+            alone,
         };
         self.flights.insert(id, flight);
         Calling {

@@ -66,11 +66,9 @@ impl Plan {
             }
             Reporter::Answer | Reporter::Refusal => {
                 let terminal = true;
-                let pause = None;
                 vec![Saying::Failed(Failure {
-                    error,
                     terminal,
-                    pause,
+                    ..Failure::of(error)
                 })]
             }
         }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use stepcast_protocol::RunStatus;
+use stepcast_engine::Publication;
+use stepcast_protocol::{ChannelName, RunStatus, TopicName};
 use tokio::net::TcpListener;
 
 use super::{
-    app::{Reply, complete, failed, ran},
+    app::{Reply, complete, failed, op, ran},
     lab::Lab,
 };
 
@@ -162,4 +163,42 @@ async fn a_cancelled_run_ends_during_its_call() {
     lab.at_rest().await;
     gate.add_permits(1);
     assert_eq!(lab.end_of(run).await.status, RunStatus::Cancelled);
+}
+
+/// How many messages are left of what a call has published before it answers like this.
+async fn left_of(answer: Reply) -> u64 {
+    let lab = Lab::start().await;
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    lab.app.function([answer.after(&gate)]);
+    let run = lab.go().await;
+    lab.app.calls(1).await;
+    let (channel, topic) = (
+        ChannelName::parse("c").unwrap(),
+        TopicName::parse("status").unwrap(),
+    );
+    let said = Publication {
+        channel: channel.clone(),
+        topic,
+        payload: "1".into(),
+        run: Some(run),
+        durable: false,
+        key: None,
+    };
+    lab.engine.publish(said).await.unwrap();
+    gate.add_permits(1);
+    lab.at_rest().await;
+    let view = lab.engine.channel(&channel).await.unwrap();
+    view.topics.iter().map(|topic| topic.messages).sum()
+}
+
+#[tokio::test]
+async fn what_a_failed_call_has_published_is_taken_back() {
+    let ran = Reply::ops(&[op("Sleep", "nap", json!({"name": "1h"}))]);
+    assert_eq!(left_of(ran).await, 1);
+    assert_eq!(left_of(Reply::threw(500, false, "boom")).await, 0);
+    assert_eq!(left_of(Reply::foreign(502, "gone")).await, 0);
+    let flaky = Reply::ops(&[failed("StepError", "flaky", "boom")]);
+    assert_eq!(left_of(flaky).await, 0);
+    // Whoever watches was meant to see what was said before the end.
+    assert_eq!(left_of(Reply::threw(400, true, "fatal")).await, 1);
 }
