@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use stepcast_engine::{
-    Engine, EngineOptions,
+    Engine, EngineOptions, Publication,
     clock::Clock,
     runs::FunctionConfig,
     store::memory::{AtOnce, Memory},
@@ -16,8 +16,8 @@ use stepcast_http::{
     worker::{Served, ServedFunction, ServedWorker},
 };
 use stepcast_protocol::{
-    EventName, FunctionId, RunId, RunStatus, RunView, Timestamp, event::EventInput,
-    sdk::config::StepUrl,
+    ChannelName, EventName, FunctionId, RunId, RunStatus, RunView, Timestamp, TopicName,
+    event::EventInput, sdk::config::StepUrl,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -78,7 +78,10 @@ impl Lab {
                 FunctionId::parse(id).unwrap(),
                 EventName::parse(event).unwrap(),
             );
-            FunctionConfig::new(id, vec![event])
+            FunctionConfig {
+                speaks_from_outside: true,
+                ..FunctionConfig::new(id, vec![event])
+            }
         };
         let engine = Engine::open(
             Arc::new(store),
@@ -135,6 +138,25 @@ impl Lab {
             .await
             .unwrap();
         sent[0].runs.clone()
+    }
+
+    /// What a run publishes while it is called.
+    pub(super) async fn publish(&self, run: RunId, channel: &ChannelName) {
+        let said = Publication {
+            channel: channel.clone(),
+            topic: TopicName::parse("status").unwrap(),
+            payload: "1".into(),
+            run: Some(run),
+            durable: false,
+            key: None,
+        };
+        self.engine.publish(said).await.unwrap();
+    }
+
+    /// How many messages of a channel are kept.
+    pub(super) async fn kept(&self, channel: &ChannelName) -> u64 {
+        let view = self.engine.channel(channel).await.unwrap();
+        view.topics.iter().map(|topic| topic.messages).sum()
     }
 
     pub(super) async fn go(&self) -> RunId {

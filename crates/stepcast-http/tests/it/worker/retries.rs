@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use stepcast_engine::Publication;
-use stepcast_protocol::{ChannelName, RunStatus, TopicName};
+use stepcast_protocol::{ChannelName, RunStatus};
 use tokio::net::TcpListener;
 
 use super::{
@@ -172,23 +171,11 @@ async fn left_of(answer: Reply) -> u64 {
     lab.app.function([answer.after(&gate)]);
     let run = lab.go().await;
     lab.app.calls(1).await;
-    let (channel, topic) = (
-        ChannelName::parse("c").unwrap(),
-        TopicName::parse("status").unwrap(),
-    );
-    let said = Publication {
-        channel: channel.clone(),
-        topic,
-        payload: "1".into(),
-        run: Some(run),
-        durable: false,
-        key: None,
-    };
-    lab.engine.publish(said).await.unwrap();
+    let channel = ChannelName::parse("c").expect("a name");
+    lab.publish(run, &channel).await;
     gate.add_permits(1);
     lab.at_rest().await;
-    let view = lab.engine.channel(&channel).await.unwrap();
-    view.topics.iter().map(|topic| topic.messages).sum()
+    lab.kept(&channel).await
 }
 
 #[tokio::test]
