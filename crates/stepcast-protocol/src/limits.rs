@@ -148,6 +148,14 @@ pub const SERVED_PAUSES: &[Duration] = &[
 ];
 /// Up to this is added to each of those pauses, by chance.
 pub const SERVED_PAUSE_JITTER: Duration = Duration::from_secs(30);
+/// How long an app may take to accept a connection.
+pub const APP_CONNECT: Duration = Duration::from_secs(10);
+/// How long a call to an app may take unless the server says otherwise.
+pub const APP_CALL: Duration = Duration::from_secs(2 * 60 * 60);
+/// How long an app may take to say what functions it has.
+pub const APP_SYNC: Duration = Duration::from_secs(30);
+/// How often an app is asked whether its functions have changed.
+pub const APP_POLL: Duration = Duration::from_secs(5);
 /// The shortest wait that an SDK may ask for before its next attempt.
 pub const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
 /// The longest wait that an SDK may ask for before its next attempt.

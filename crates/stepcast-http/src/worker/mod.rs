@@ -4,11 +4,13 @@
 //! through leases, and hears of commits. The engine starts it; SDKs reach it through the routes of checkpoints and state.
 //!
 //! - [`served`]: what the worker needs of others.
+//! - [`client`]: makes the requests to apps.
 //! - `plan`: the decisions about one run, pure; `memory`: what is known of its steps; `heard`: what answers mean; `report`: what is to be
 //!   said of a step.
 //! - `driver`: carries the decisions out; `deliver`: says them to the engine; `drivers`: who drives which run; `recollection`: what is
 //!   remembered between two leases.
 
+pub mod client;
 mod deliver;
 mod driver;
 mod drivers;
@@ -35,6 +37,7 @@ use self::{
     recollection::Recollection,
 };
 pub use self::{
+    client::{AppClient, ClientOptions},
     drivers::Refused,
     served::{Answered, CallError, CallRequest, Caller, Served, ServedFunction},
 };

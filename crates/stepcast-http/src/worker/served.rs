@@ -94,6 +94,26 @@ pub enum CallError {
         /// The URL.
         url: String,
     },
+    /// It sends its callers elsewhere.
+    #[error(
+        "the app at {url} redirects to {location} (status {status}), which is not followed; register it with that URL"
+    )]
+    Redirected {
+        /// The URL.
+        url: String,
+        /// The status.
+        status: u16,
+        /// Where to.
+        location: String,
+    },
+    /// An answer that the app has not signed.
+    #[error("the answer of the app at {url} cannot be trusted: {cause}")]
+    Untrusted {
+        /// The URL.
+        url: String,
+        /// What is wrong with its signature.
+        cause: String,
+    },
     /// A URL that is not called.
     #[error("{url} is not called: {cause}")]
     Forbidden {
@@ -109,9 +129,12 @@ impl CallError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Unreachable { .. } | Self::Broken { .. } => ErrorCode::Unreachable,
+            Self::Unreachable { .. } | Self::Broken { .. } | Self::Redirected { .. } => {
+                ErrorCode::Unreachable
+            }
             Self::TimedOut { .. } => ErrorCode::TimedOut,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
+            Self::Untrusted { .. } => ErrorCode::BadToken,
             Self::Forbidden { .. } => ErrorCode::Forbidden,
         }
     }

@@ -1,5 +1,6 @@
 //! The gateway over a real engine, a real store and real sockets.
 
+mod apps;
 mod at_random;
 mod channels;
 mod conformance;

@@ -1,0 +1,4 @@
+//! Apps that serve functions over HTTP, and those that only look like one.
+
+mod client;
+mod scripted;
