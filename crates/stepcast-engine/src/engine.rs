@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, future::Future, path::PathBuf, sync::Arc, 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use stepcast_protocol::{
-    Bounds, ChannelName, Cursor, EventId, Keep, Origin, RunId, RunView, TopicName,
+    Bounds, ChannelName, Cursor, EventId, FunctionId, Keep, Origin, RunId, RunView, TopicName,
     event::CheckedEvent, limits,
 };
 use tokio::runtime::Handle;
@@ -17,7 +17,8 @@ use crate::{
     hub::{Draft, Hub, Outgoing},
     runs::{Accepted, CancelReason, FunctionConfig, Home, IdSeed, Runs, Settings, Worker},
     store::{
-        Batch, CommitError, Expect, Outcome, Refusal, RunQuery, RunRow, Store, StoreExt, Write,
+        Batch, CommitError, EventQuery, Expect, Outcome, Refusal, RunQuery, RunRow, Store,
+        StoreExt, StoredEvent, Write,
     },
 };
 
@@ -266,6 +267,18 @@ impl Engine {
         self.0.runs.send(events, seed).await
     }
 
+    /// Starts one function with this data, one JSON object, whatever events start it otherwise.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownFunction`], and what the store says.
+    pub async fn invoke(
+        &self,
+        function: &FunctionId,
+        data: Bytes,
+    ) -> Result<Accepted, EngineError> {
+        self.0.runs.invoke(function, data).await
+    }
+
     /// Publishes a message from outside a function.
     ///
     /// # Errors
@@ -418,6 +431,22 @@ impl Engine {
             .runs(RunQuery::OfEvent(event, limits::PAGE_ROWS))
             .await?;
         Ok(rows.into_iter().map(view).collect())
+    }
+
+    /// An event, with its place in the order of commits; nothing when there is none of that id.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store cannot be read.
+    pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, EngineError> {
+        Ok(self.0.store.event(id).await?)
+    }
+
+    /// A page of events, newest first.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store cannot be read.
+    pub async fn events(&self, query: EventQuery) -> Result<Vec<StoredEvent>, EngineError> {
+        Ok(self.0.store.events(query).await?)
     }
 
     /// Waits until a run has ended.

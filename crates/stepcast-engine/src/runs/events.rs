@@ -3,8 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use stepcast_protocol::{
-    Event, EventId, FunctionId, RunId, Timestamp, event::CheckedEvent, limits,
+    Event, EventId, EventName, FunctionId, RunId, Timestamp, event::CheckedEvent, limits,
+    sdk::internal::FUNCTION_INVOKED,
 };
 use tokio::sync::oneshot;
 
@@ -237,6 +239,25 @@ impl Runs {
             Err(NotCommitted::Error(error)) => Err(error),
             Err(NotCommitted::Taken(_)) => Ok(()),
         }
+    }
+
+    /// Starts one function with an event of the engine's own, whatever events start it otherwise.
+    pub(crate) async fn invoke(
+        &self,
+        function: &FunctionId,
+        data: Bytes,
+    ) -> Result<Accepted, EngineError> {
+        let function = self.function(function)?;
+        let called = CheckedEvent {
+            name: EventName::parse(FUNCTION_INVOKED)?,
+            data,
+            key: None,
+            at: None,
+        };
+        let event = self.accept(called, self.0.clock.now());
+        let id = event.id;
+        self.commit_start(&function, event).await?;
+        self.accepted_before(id).await
     }
 
     async fn commit_events(

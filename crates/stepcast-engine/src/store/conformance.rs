@@ -111,6 +111,7 @@ cases! {
     reads::messages_are_paged_and_filtered,
     reads::a_page_is_bounded_in_bytes,
     reads::events_come_in_commit_order,
+    reads::events_come_newest_first,
     reads::timers_come_in_order,
     reads::event_waits_know_their_place,
     reads::runs_are_found,

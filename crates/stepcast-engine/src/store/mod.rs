@@ -25,9 +25,9 @@ pub use self::{
     batch::{Batch, CommitError, Committed, Expect, Fence, Refusal, Urgency, Void, Write},
     guards::Guards,
     rows::{
-        BodyKey, ChannelRow, EventWait, KeptRow, MessagePage, MessageQuery, NewestQuery, Outcome,
-        Parent, Phase, RunIs, RunQuery, RunRow, StepRow, StepState, StoredEvent, StoredRun, Timer,
-        TopicRow, Unsettled, Verb,
+        BodyKey, ChannelRow, EventQuery, EventWait, KeptRow, MessagePage, MessageQuery,
+        NewestQuery, Outcome, Parent, Phase, RunIs, RunQuery, RunRow, StepRow, StepState,
+        StoredEvent, StoredRun, Timer, TopicRow, Unsettled, Verb,
     },
 };
 
@@ -119,6 +119,10 @@ pub trait Store: Send + Sync + 'static {
         seq: u64,
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<StoredEvent>, StoreError>>;
+
+    /// A page of events, newest first.
+    fn events(&self, query: EventQuery)
+    -> BoxFuture<'static, Result<Vec<StoredEvent>, StoreError>>;
 
     /// Timers in order, after the given one, at most `limit`.
     fn timers(

@@ -384,6 +384,21 @@ pub struct StoredEvent {
     pub event: Arc<Event>,
 }
 
+/// Which events are asked for, newest first by their ids.
+///
+/// A page ends early after a message page's [bytes](stepcast_protocol::limits::PAGE_BYTES) of data, with one event at least.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Of this name; of any when absent.
+    pub name: Option<EventName>,
+    /// With a smaller id than this.
+    pub before: Option<EventId>,
+    /// With this id or a larger one.
+    pub from: Option<EventId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
 /// A run with all that its execution needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRun {

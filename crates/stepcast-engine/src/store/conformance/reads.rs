@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stepcast_protocol::{FunctionId, Message, Origin, limits};
+use stepcast_protocol::{Event, FunctionId, Message, Origin, limits};
 
 use super::{Place, everything, put, samples::*};
 use crate::store::{
-    ChannelRow, EventWait, Guards, MessageQuery, Outcome, Parent, Phase, RunQuery, RunRow, StepRow,
-    StepState, StoredEvent, StoredRun, Timer, Verb, Write, rows::Matching,
+    ChannelRow, EventQuery, EventWait, Guards, MessageQuery, Outcome, Parent, Phase, RunQuery,
+    RunRow, StepRow, StepState, StoredEvent, StoredRun, Timer, Verb, Write, rows::Matching,
 };
 
 pub(super) async fn every_write_reads_back(place: Box<dyn Place>) {
@@ -246,6 +246,64 @@ pub(super) async fn events_come_in_commit_order(place: Box<dyn Place>) {
     assert_eq!(ids(page), [(3, event_id(4))]);
     let none = store.events_after(event_name("even"), 5, 9).await.unwrap();
     assert_eq!(none, []);
+}
+
+pub(super) async fn events_come_newest_first(place: Box<dyn Place>) {
+    let store = place.open();
+    for n in [3, 1, 5, 2, 4_u64] {
+        let name = if n % 2 == 0 { "even" } else { "odd" };
+        put(&store, vec![Write::Event(event(n, name))])
+            .await
+            .unwrap();
+    }
+    let all = EventQuery {
+        name: None,
+        before: None,
+        from: None,
+        limit: 9,
+    };
+    for (query, expected) in [
+        (all.clone(), vec![5, 4, 3, 2, 1]),
+        (
+            EventQuery {
+                limit: 2,
+                ..all.clone()
+            },
+            vec![5, 4],
+        ),
+        (
+            EventQuery {
+                before: Some(event_id(4)),
+                from: Some(event_id(2)),
+                ..all.clone()
+            },
+            vec![3, 2],
+        ),
+        (
+            EventQuery {
+                name: Some(event_name("odd")),
+                before: Some(event_id(5)),
+                ..all.clone()
+            },
+            vec![3, 1],
+        ),
+    ] {
+        let page = store.events(query.clone()).await.unwrap();
+        let ids: Vec<_> = page.iter().map(|stored| stored.event.id).collect();
+        let expected: Vec<_> = expected.into_iter().map(event_id).collect();
+        assert_eq!(ids, expected, "{query:?}");
+    }
+    let large = |n| {
+        Arc::new(Event {
+            data: Bytes::from(format!("{{\"x\":\"{}\"}}", "x".repeat(limits::PAGE_BYTES))),
+            ..Event::clone(&event(n, "large"))
+        })
+    };
+    put(&store, vec![Write::Event(large(7)), Write::Event(large(8))])
+        .await
+        .unwrap();
+    let page = store.events(all).await.unwrap();
+    assert_eq!(page.len(), 1, "a page is bounded in bytes");
 }
 
 pub(super) async fn timers_come_in_order(place: Box<dyn Place>) {

@@ -31,9 +31,9 @@ pub use self::{
 };
 use self::{tables::Tables, work::Shared};
 use super::{
-    Batch, BoxFuture, ChannelRow, EventWait, KeptRow, MessagePage, MessageQuery, NewestQuery,
-    OnCommit, RunQuery, RunRow, Store, StoreError, StoredEvent, StoredRun, Timer, TopicRow,
-    Unsettled,
+    Batch, BoxFuture, ChannelRow, EventQuery, EventWait, KeptRow, MessagePage, MessageQuery,
+    NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoredEvent, StoredRun, Timer,
+    TopicRow, Unsettled,
 };
 use crate::clock::Clock;
 
@@ -187,6 +187,13 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<StoredEvent>, StoreError>> {
         self.ask(move |tables| Ok(queries::events_after(tables, &name, seq, limit)))
+    }
+
+    fn events(
+        &self,
+        query: EventQuery,
+    ) -> BoxFuture<'static, Result<Vec<StoredEvent>, StoreError>> {
+        self.ask(move |tables| Ok(queries::events(tables, &query)))
     }
 
     fn timers(

@@ -2,11 +2,12 @@
 
 use std::{ops::Bound, sync::Arc};
 
-use stepcast_protocol::{ChannelName, EventId, EventName, RunId, StepId, limits};
+use stepcast_protocol::{ChannelName, Event, EventId, EventName, RunId, StepId, limits};
 
 use super::{apply::expired_runs, tables::Tables};
 use crate::store::{
-    ChannelRow, EventWait, Phase, RunQuery, RunRow, StoreError, StoredEvent, StoredRun, Timer,
+    ChannelRow, EventQuery, EventWait, Phase, RunQuery, RunRow, StoreError, StoredEvent, StoredRun,
+    Timer,
 };
 
 pub(super) fn channel(tables: &Tables, name: &ChannelName) -> Option<ChannelRow> {
@@ -95,6 +96,28 @@ pub(super) fn events_after(
         event: Arc::clone(event),
     });
     stored.take(capped(limit)).collect()
+}
+
+pub(super) fn events(tables: &Tables, query: &EventQuery) -> Vec<StoredEvent> {
+    let is_meant = |(_, event): &(&u64, &Arc<Event>)| {
+        query.name.as_ref().is_none_or(|name| event.name == *name)
+            && query.before.is_none_or(|before| event.id < before)
+            && query.from.is_none_or(|from| event.id >= from)
+    };
+    let mut meant: Vec<_> = tables.events.iter().filter(is_meant).collect();
+    meant.sort_by_key(|(_, event)| std::cmp::Reverse(event.id));
+    let mut bytes = 0;
+    let fits = |(_, event): &(&u64, &Arc<Event>)| {
+        let has_place = bytes <= limits::PAGE_BYTES;
+        bytes += event.data.len();
+        has_place
+    };
+    let stored = meant.into_iter().take(capped(query.limit)).take_while(fits);
+    let stored = stored.map(|(seq, event)| StoredEvent {
+        seq: *seq,
+        event: Arc::clone(event),
+    });
+    stored.collect()
 }
 
 pub(super) fn timers(tables: &Tables, after: Option<Timer>, limit: usize) -> Vec<Timer> {

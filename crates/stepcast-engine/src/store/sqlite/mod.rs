@@ -62,9 +62,9 @@ pub use self::{
     stats::SqliteStats,
 };
 use super::{
-    Batch, BoxFuture, ChannelRow, EventWait, KeptRow, MessagePage, MessageQuery, NewestQuery,
-    OnCommit, RunQuery, RunRow, Store, StoreError, StoredEvent, StoredRun, Timer, TopicRow,
-    Unsettled,
+    Batch, BoxFuture, ChannelRow, EventQuery, EventWait, KeptRow, MessagePage, MessageQuery,
+    NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoredEvent, StoredRun, Timer,
+    TopicRow, Unsettled,
 };
 use crate::clock::Clock;
 
@@ -240,6 +240,13 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<StoredEvent>, StoreError>> {
         self.ask(move |conn| queries::events_after(conn, &name, seq, limit))
+    }
+
+    fn events(
+        &self,
+        query: EventQuery,
+    ) -> BoxFuture<'static, Result<Vec<StoredEvent>, StoreError>> {
+        self.ask(move |conn| queries::events(conn, &query))
     }
 
     fn timers(

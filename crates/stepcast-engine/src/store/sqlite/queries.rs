@@ -15,8 +15,8 @@ use super::{
     schema::{OFFSET_FLOOR, STEP_DONE, STEP_OPEN, STEP_WAITING},
 };
 use crate::store::{
-    ChannelRow, EventWait, Outcome, Parent, RunQuery, RunRow, StepRow, StepState, StoreError,
-    StoredEvent, StoredRun, Timer,
+    ChannelRow, EventQuery, EventWait, Outcome, Parent, RunQuery, RunRow, StepRow, StepState,
+    StoreError, StoredEvent, StoredRun, Timer,
 };
 
 type Answer<T> = Result<T, StoreError>;
@@ -294,6 +294,40 @@ pub(super) fn events_after(
         params![name.as_str(), int(seq), capped(limit)],
         decode_event,
     )
+}
+
+pub(super) fn events(conn: &Connection, query: &EventQuery) -> Answer<Vec<StoredEvent>> {
+    let EventQuery {
+        name,
+        before,
+        from,
+        limit,
+    } = query;
+    let fail = |error| backend("reading the database", error);
+    let mut statement = prepare(
+        conn,
+        "SELECT id, seq, name, data, key, at FROM events
+         WHERE (?1 IS NULL OR name = ?1) AND id < coalesce(?2, x'ffffffffffffffffffffffffffffffffff') AND id >= coalesce(?3, x'')
+         ORDER BY id DESC LIMIT ?4",
+    )?;
+    let mut rows = statement
+        .query(params![
+            name.as_deref(),
+            before.map(EventId::to_bytes),
+            from.map(EventId::to_bytes),
+            capped(*limit)
+        ])
+        .map_err(fail)?;
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next().map_err(fail)? {
+        let stored = decode_event(row)?;
+        bytes += stored.event.data.len();
+        page.push(stored);
+        if bytes > limits::PAGE_BYTES {
+            break;
+        }
+    }
+    Ok(page)
 }
 
 fn decode_event(row: &Row<'_>) -> Answer<StoredEvent> {

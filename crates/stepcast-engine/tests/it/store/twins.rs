@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
 use proptest::prelude::*;
 use stepcast_engine::store::{
-    Batch, BodyKey, EventWait, Expect, Fence, MessageQuery, NewestQuery, Outcome, Parent, Phase,
-    RunQuery, RunRow, StepRow, StepState, Store, StoreExt, Timer, Verb, Void, Write,
+    Batch, BodyKey, EventQuery, EventWait, Expect, Fence, MessageQuery, NewestQuery, Outcome,
+    Parent, Phase, RunQuery, RunRow, StepRow, StepState, Store, StoreExt, Timer, Verb, Void, Write,
     conformance::{Place, samples},
 };
 use stepcast_protocol::{
@@ -306,7 +306,14 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         say(&store.unsettled(run).await.unwrap());
     }
     for name in EVENTS.map(samples::event_name) {
-        say(&store.events_after(name, 1, 99).await.unwrap());
+        say(&store.events_after(name.clone(), 1, 99).await.unwrap());
+        let query = EventQuery {
+            name: Some(name),
+            before: Some(event_id(3)),
+            from: None,
+            limit: 9,
+        };
+        say(&store.events(query).await.unwrap());
     }
     let function = FunctionId::parse("generate").unwrap();
     for query in [

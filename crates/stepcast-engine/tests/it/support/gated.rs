@@ -8,9 +8,9 @@ use std::{
 };
 
 use stepcast_engine::store::{
-    Batch, BoxFuture, ChannelRow, CommitError, EventWait, KeptRow, MessagePage, MessageQuery,
-    NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoreExt, StoredEvent, StoredRun,
-    Timer, TopicRow, Unsettled, Urgency, Write,
+    Batch, BoxFuture, ChannelRow, CommitError, EventQuery, EventWait, KeptRow, MessagePage,
+    MessageQuery, NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoreExt,
+    StoredEvent, StoredRun, Timer, TopicRow, Unsettled, Urgency, Write,
 };
 use stepcast_protocol::{
     Bounds, ChannelName, Cursor, Epoch, EventId, EventName, RunId, StepId, TopicName,
@@ -215,6 +215,10 @@ impl Store for GatedStore {
 
     fn events_after(&self, name: EventName, seq: u64, limit: usize) -> Answer<Vec<StoredEvent>> {
         self.inner.events_after(name, seq, limit)
+    }
+
+    fn events(&self, query: EventQuery) -> Answer<Vec<StoredEvent>> {
+        self.inner.events(query)
     }
 
     fn timers(&self, after: Option<Timer>, limit: usize) -> Answer<Vec<Timer>> {
