@@ -22,7 +22,7 @@ use crate::{
     keys::{Keyring, Keys},
     origins::{Origin, Origins},
     tokens::{SECRET_BYTES, Tokens},
-    worker::ServedWorker,
+    worker::{Apps, ServedWorker},
 };
 
 /// What kind of server SDKs are told they talk to.
@@ -53,6 +53,7 @@ pub struct GatewayOptions {
     origins: Origins,
     fanout: fanout::Options,
     worker: Option<ServedWorker>,
+    apps: Option<Apps>,
 }
 
 #[derive(Clone)]
@@ -73,6 +74,7 @@ impl Default for GatewayOptions {
             origins: Origins::Any,
             fanout: fanout::Options::default(),
             worker: None,
+            apps: None,
         }
     }
 }
@@ -114,6 +116,15 @@ impl GatewayOptions {
     pub fn with_worker(self, worker: ServedWorker) -> Self {
         Self {
             worker: Some(worker),
+            ..self
+        }
+    }
+
+    /// The apps that may register their functions here; none.
+    #[must_use]
+    pub fn with_apps(self, apps: Apps) -> Self {
+        Self {
+            apps: Some(apps),
             ..self
         }
     }
@@ -270,6 +281,12 @@ impl Gateway {
 
     pub(crate) fn worker(&self) -> Option<&ServedWorker> {
         self.0.options.worker.as_ref()
+    }
+
+    /// The apps that may register their functions here.
+    #[must_use]
+    pub fn apps(&self) -> Option<&Apps> {
+        self.0.options.apps.as_ref()
     }
 
     pub(crate) fn keepalive(&self) -> Duration {

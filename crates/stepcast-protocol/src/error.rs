@@ -107,6 +107,8 @@ codes! {
     TooMany = "too_many", 429, later;
     /// A bug of ours, or a disk that fails.
     Internal = "internal", 500, never;
+    /// Other servers of this protocol can do it, this one does not.
+    NotSupported = "not_supported", 501, never;
     /// It may or may not have been committed: the disk failed in the middle, or the connection to the server broke.
     OutcomeUnknown = "outcome_unknown", 500, later;
     /// The process is shutting down.

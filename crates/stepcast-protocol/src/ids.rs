@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
+use crate::timestamp::Timestamp;
+
 /// A text that is not a ULID where an id was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} `{value}` is not a ULID (26 characters of Crockford base 32)")]
@@ -25,6 +27,12 @@ macro_rules! id {
             #[must_use]
             pub fn from_parts(millis: u64, random: u128) -> Self {
                 Self(Ulid::from_parts(millis, random))
+            }
+
+            /// The time that its text begins with.
+            #[must_use]
+            pub fn created_at(self) -> Timestamp {
+                Timestamp::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
             }
 
             /// The 16 bytes that stores keep; their order is the order of the text.

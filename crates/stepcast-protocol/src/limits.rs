@@ -70,6 +70,10 @@ pub const SESSION: Duration = Duration::from_secs(60 * 60);
 pub const SESSION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Topics one token may name.
 pub const TOPICS_PER_TOKEN: usize = 64;
+/// Events on a page, unless the request says otherwise.
+pub const EVENTS_ON_PAGE: usize = 20;
+/// Events on a page at most.
+pub const EVENTS_ON_PAGE_MAX: usize = 100;
 /// Runs on a page, unless the request says otherwise.
 pub const RUNS_ON_PAGE: usize = 20;
 /// Runs on a page at most.
@@ -174,5 +178,7 @@ pub const CANCELS_PER_FUNCTION: usize = 5;
 pub const CONCURRENCY_RULES: usize = 2;
 /// Retries that a function may ask for, after its first attempt.
 pub const RETRIES: u32 = 20;
+/// Retries of a function that does not say how many it wants.
+pub const RETRIES_UNLESS_SAID: u32 = 4;
 /// Arrays and objects inside each other in JSON that is sent to an SDK.
 pub const JSON_DEPTH: usize = 256;

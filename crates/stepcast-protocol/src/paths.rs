@@ -24,5 +24,27 @@ pub const CHECKPOINT: &str = "/v1/checkpoint/{run}/async";
 pub const ACTIONS: &str = "/v0/runs/{id}/actions";
 /// Gives an SDK the events of a run, when its state is too large for a call.
 pub const BATCH: &str = "/v0/runs/{id}/batch";
+/// Says what is still to be done for one run.
+pub const RUN_JOBS: &str = "/v1/runs/{id}/jobs";
+/// Takes what an SDK says about a run beside its steps.
+pub const RUN_METADATA: &str = "/v1/runs/{id}/metadata";
+/// Lists events, newest first.
+pub const RECEIVED: &str = "/v1/events";
+/// Reads one event.
+pub const RECEIVED_EVENT: &str = "/v1/events/{id}";
+/// Lists the runs that an event started.
+pub const RUNS_OF_EVENT: &str = "/v1/events/{id}/runs";
+/// Ends the wait of a run for a signal.
+pub const SIGNALS: &str = "/v1/signals";
+/// Lists an app's functions.
+pub const APP_FUNCTIONS: &str = "/v1/apps/{name}/functions";
+/// Starts a function by its id.
+pub const INVOKE: &str = "/invoke/{function}";
+/// Registers (`POST`) an app's functions.
+pub const REGISTER: &str = "/fn/register";
+/// Takes an app away (`DELETE`).
+pub const REMOVE: &str = "/fn/remove";
+/// Says what a server for development knows of apps.
+pub const DEV: &str = "/dev";
 /// Says that the process answers.
 pub const HEALTH: &str = "/health";

@@ -18,18 +18,25 @@ pub const RUN_TOPIC: &str = "$run";
 pub const STEP_TOPIC: &str = "$step";
 
 /// Where a run is in its life. `Completed`, `Failed` and `Cancelled` are final.
+///
+/// Written in small letters. The words that SDKs' users know (`Scheduled`, `Running`, `Completed`, …) are read as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunStatus {
     /// Waits for its turn, for its time, or for its next attempt.
+    #[serde(alias = "Scheduled")]
     Queued,
     /// Executes, or waits for something inside one of its steps.
+    #[serde(alias = "Running")]
     Running,
     /// Its function returned.
+    #[serde(alias = "Completed")]
     Completed,
     /// Its function failed for good.
+    #[serde(alias = "Failed")]
     Failed,
     /// Somebody cancelled it.
+    #[serde(alias = "Cancelled")]
     Cancelled,
 }
 

@@ -1,14 +1,21 @@
 //! `POST /e/{key}`: accepts events, all of a request or none.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::{Path, Request, State},
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use bytes::Bytes;
+use serde_json::{json, value::RawValue};
 use stepcast_engine::{EngineError, runs::IdSeed};
-use stepcast_protocol::{ErrorCode, EventInput, event::CheckedEvent, limits};
+use stepcast_protocol::{
+    ErrorCode, EventInput,
+    event::{CheckedEvent, EventError},
+    limits,
+};
 
 use super::{body, problem::Problem};
 use crate::gateway::Gateway;
@@ -35,6 +42,13 @@ pub(super) async fn send(
     Ok(Json(json!({ "ids": ids, "runs": runs, "status": 200 })).into_response())
 }
 
+/// What the engine itself says in an event's data nobody else may say.
+fn checked(event: EventInput) -> Result<CheckedEvent, EventError> {
+    let mut event = event.check()?;
+    event.data = without_internal(event.data);
+    Ok(event)
+}
+
 fn seed(parts: &Parts) -> Result<Option<IdSeed>, Problem> {
     let text = parts
         .headers
@@ -45,12 +59,14 @@ fn seed(parts: &Parts) -> Result<Option<IdSeed>, Problem> {
 
 fn read(body: &[u8]) -> Result<Vec<CheckedEvent>, Problem> {
     let bad = |error: serde_json::Error| {
-        let sentence = format!("body must be an event or a list of events: {error}");
+        let sentence = format!(
+            "body must be an event or a list of events, as JSON (forms are not read): {error}"
+        );
         Problem::new(ErrorCode::BadJson, sentence)
     };
     if body.trim_ascii_start().first() != Some(&b'[') {
         let event: EventInput = serde_json::from_slice(body).map_err(bad)?;
-        return Ok(vec![event.check()?]);
+        return Ok(vec![checked(event)?]);
     }
     let events: Vec<EventInput> = serde_json::from_slice(body).map_err(bad)?;
     let count = events.len();
@@ -58,10 +74,49 @@ fn read(body: &[u8]) -> Result<Vec<CheckedEvent>, Problem> {
         return Err(EngineError::TooManyEvents { count }.into());
     }
     let check = |(index, event): (usize, EventInput)| {
-        event.check().map_err(|error| {
+        checked(event).map_err(|error| {
             let place = format!("event {} of {count}", index + 1);
             Problem::from(error).at(place)
         })
     };
     events.into_iter().enumerate().map(check).collect()
+}
+
+/// Data is kept byte for byte, unless it has to be changed. A name with escapes may be any.
+fn without_internal(data: Bytes) -> Bytes {
+    const INTERNAL: &str = "_inngest";
+    let has = |part: &[u8]| data.windows(part.len()).any(|window| window == part);
+    if !has(INTERNAL.as_bytes()) && !has(b"\\u") {
+        return data;
+    }
+    let Ok(mut fields) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(&data) else {
+        return data;
+    };
+    if fields.remove(INTERNAL).is_none() {
+        return data;
+    }
+    serde_json::to_vec(&fields).map_or(Bytes::from_static(b"{}"), Bytes::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_engine_says_itself_is_taken_out_and_nothing_else() {
+        for (data, kept) in [
+            (
+                r#"{"b":1.50,"a":"_inngest"}"#,
+                r#"{"b":1.50,"a":"_inngest"}"#,
+            ),
+            (
+                r#"{"b":1.50,"_inngest":{"fn_id":"f"},"a":[]}"#,
+                r#"{"a":[],"b":1.50}"#,
+            ),
+            (r#"{"\u005finngest":1,"a":2}"#, r#"{"a":2}"#),
+            (r#"{"a":{"_inngest":1}}"#, r#"{"a":{"_inngest":1}}"#),
+        ] {
+            assert_eq!(without_internal(Bytes::from(data)), kept);
+        }
+    }
 }

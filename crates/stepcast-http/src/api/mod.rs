@@ -3,21 +3,29 @@
 //!
 //! [`problem`], [`body`] and [`envelope`] are what they share; [`reader`] is what all ways of reading a channel have in common.
 
+mod apps;
 mod body;
 mod channels;
 mod checkpoint;
 mod connect;
+mod dev;
 mod envelope;
 mod events;
 mod handshake;
+mod invoke;
 mod messages;
 mod problem;
 mod publish;
 mod query;
 mod reader;
+mod received;
+mod register;
 mod runs;
+mod shown;
+mod signals;
 mod sse;
 mod token;
+mod unsupported;
 
 use std::sync::Arc;
 
@@ -27,7 +35,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{Next, from_fn_with_state, map_response_with_state},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use serde_json::json;
 use stepcast_protocol::{ErrorCode, paths};
@@ -62,8 +70,20 @@ pub(crate) fn operator_routes(gateway: &Gateway, keys: Arc<Keyring>) -> Router {
         .route(paths::CHECKPOINT, post(checkpoint::report))
         .route(paths::ACTIONS, get(checkpoint::steps))
         .route(paths::BATCH, get(checkpoint::events))
+        .route(paths::RUN_JOBS, get(runs::jobs))
+        .route(paths::RUN_METADATA, post(runs::take_metadata))
+        .route(paths::RECEIVED, get(received::list))
+        .route(paths::RECEIVED_EVENT, get(received::read))
+        .route(paths::RUNS_OF_EVENT, get(received::runs))
+        .route(paths::SIGNALS, post(signals::send))
+        .route(paths::APP_FUNCTIONS, get(apps::functions))
+        .route(paths::INVOKE, post(invoke::invoke))
+        .route(paths::REGISTER, post(register::register))
+        .route(paths::REMOVE, delete(register::remove))
+        .route(paths::DEV, get(dev::read))
         .route_layer(from_fn_with_state(keys, guard))
         .route(paths::EVENTS, post(events::send))
+        .merge(unsupported::routes())
         .layer(map_response_with_state(gateway.kind(), name_kind))
         .with_state(gateway.clone())
 }

@@ -10,8 +10,16 @@ use stepcast_protocol::{ErrorBody, ErrorCode, NameError, event::EventError, ids:
 
 use crate::{
     entrance::EntranceError, fanout::TooManyConnections, keys::KeyError, origins::ForeignPage,
-    tokens::TokenError,
+    tokens::TokenError, worker::apps::SyncError,
 };
+
+/// How much of a caller's text is shown to it again.
+const SHOWN: usize = 64;
+
+/// The beginning of a caller's text.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}
 
 /// A refusal on its way out.
 #[derive(Debug)]
@@ -86,6 +94,7 @@ from_code!(
     NameError,
     ReadError,
     StoreError,
+    SyncError,
     TokenError
 );
 

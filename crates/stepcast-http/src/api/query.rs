@@ -4,9 +4,9 @@ use axum::{
     extract::Query as Pairs,
     http::{Uri, request::Parts},
 };
-use stepcast_protocol::{ErrorCode, frame};
+use stepcast_protocol::{ErrorCode, Timestamp, frame};
 
-use super::problem::Problem;
+use super::problem::{Problem, shown};
 use crate::keys::bearer;
 
 /// The parameters of a request, in order.
@@ -26,6 +26,36 @@ impl Query {
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
+    }
+
+    /// How many rows the request wants.
+    pub(super) fn limit(&self, usual: usize, most: usize) -> Result<usize, Problem> {
+        let Some(text) = self.get("limit") else {
+            return Ok(usual);
+        };
+        let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+        limit.ok_or_else(|| {
+            let sentence = format!("limit is `{}`, 1 to {most} are allowed", shown(text));
+            Problem::new(ErrorCode::BadRequest, sentence)
+        })
+    }
+
+    /// A point in time: RFC 3339, or milliseconds since 1970.
+    pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        let time = match text.parse() {
+            Ok(millis) => Ok(Timestamp::from_millis(millis)),
+            Err(_) => text.parse(),
+        };
+        time.map(Some).map_err(|_| {
+            let sentence = format!(
+                "{name} is `{}`; give a time such as 2026-11-23T19:40:59Z",
+                shown(text)
+            );
+            Problem::new(ErrorCode::BadRequest, sentence)
+        })
     }
 
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {

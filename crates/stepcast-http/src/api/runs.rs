@@ -5,11 +5,21 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use serde_json::json;
 use stepcast_engine::EngineError;
-use stepcast_protocol::{ErrorCode, RunId, limits};
+use stepcast_protocol::{RunId, RunView, limits};
 
-use super::{envelope::enveloped, problem::Problem, query::Query};
+use super::{
+    body,
+    envelope::enveloped,
+    problem::Problem,
+    query::Query,
+    shown::{ShownJob, ShownRun},
+};
 use crate::gateway::Gateway;
+
+/// Bytes of an SDK's metadata.
+const METADATA_BYTES: usize = 1024 * 1024;
 
 pub(super) async fn list(
     State(gateway): State<Gateway>,
@@ -17,7 +27,13 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let query = Query::of(request.uri())?;
     let before = query.get("cursor").map(str::parse::<RunId>).transpose()?;
-    let runs = gateway.engine().runs(before, limit(&query)?).await?;
+    let runs = gateway
+        .engine()
+        .runs(
+            before,
+            query.limit(limits::RUNS_ON_PAGE, limits::RUNS_ON_PAGE_MAX)?,
+        )
+        .await?;
     Ok(enveloped(&gateway, runs))
 }
 
@@ -25,9 +41,36 @@ pub(super) async fn read(
     State(gateway): State<Gateway>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
+    let run = found(&gateway, &id).await?;
+    Ok(enveloped(&gateway, ShownRun::from(run)))
+}
+
+/// What is still to be done: one thing, until the run has ended.
+pub(super) async fn jobs(
+    State(gateway): State<Gateway>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let run = found(&gateway, &id).await?;
+    let job = (!run.status.is_final()).then(|| ShownJob::from(&run));
+    Ok(enveloped(&gateway, Vec::from_iter(job)))
+}
+
+/// Metadata is for pages that show runs to people. It is taken, and not kept.
+pub(super) async fn take_metadata(
+    State(gateway): State<Gateway>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let run = found(&gateway, &id).await?;
+    let bytes = body::read(request.into_body(), METADATA_BYTES).await?;
+    tracing::debug!(run = %run.run_id, bytes = bytes.len(), "metadata is not kept");
+    Ok(enveloped(&gateway, json!({ "ok": true })))
+}
+
+async fn found(gateway: &Gateway, id: &str) -> Result<RunView, Problem> {
     let id: RunId = id.parse()?;
     let run = gateway.engine().run(id).await?;
-    Ok(enveloped(&gateway, run.ok_or(EngineError::UnknownRun(id))?))
+    Ok(run.ok_or(EngineError::UnknownRun(id))?)
 }
 
 pub(super) async fn cancel(
@@ -36,19 +79,4 @@ pub(super) async fn cancel(
 ) -> Result<StatusCode, Problem> {
     gateway.engine().cancel(id.parse()?).await?;
     Ok(StatusCode::OK)
-}
-
-fn limit(query: &Query) -> Result<usize, Problem> {
-    let Some(text) = query.get("limit") else {
-        return Ok(limits::RUNS_ON_PAGE);
-    };
-    text.parse()
-        .ok()
-        .filter(|limit| (1..=limits::RUNS_ON_PAGE_MAX).contains(limit))
-        .ok_or_else(|| {
-            let shown: String = text.chars().take(32).collect();
-            let most = limits::RUNS_ON_PAGE_MAX;
-            let sentence = format!("limit is `{shown}`, 1 to {most} are allowed");
-            Problem::new(ErrorCode::BadRequest, sentence)
-        })
 }

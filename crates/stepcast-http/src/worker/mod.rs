@@ -5,11 +5,13 @@
 //!
 //! - [`served`]: what the worker needs of others.
 //! - [`client`]: makes the requests to apps.
+//! - [`apps`]: which apps there are, and what functions they have.
 //! - `plan`: the decisions about one run, pure; `memory`: what is known of its steps; `heard`: what answers mean; `report`: what is to be
 //!   said of a step.
 //! - `driver`: carries the decisions out; `deliver`: says them to the engine; `drivers`: who drives which run; `recollection`: what is
 //!   remembered between two leases.
 
+pub mod apps;
 pub mod client;
 mod deliver;
 mod driver;
@@ -31,15 +33,16 @@ use stepcast_engine::{
 use stepcast_protocol::{RunId, limits, sdk::Checkpoint};
 use tokio::runtime::Handle;
 
+pub use self::{
+    apps::{Apps, AppsOptions, Directory, Discovery},
+    client::{AppClient, ClientOptions},
+    drivers::Refused,
+    served::{Answered, CallError, CallRequest, Caller, Served, ServedFunction},
+};
 use self::{
     driver::{Driver, not_served},
     drivers::{Ask, Drivers},
     recollection::Recollection,
-};
-pub use self::{
-    client::{AppClient, ClientOptions},
-    drivers::Refused,
-    served::{Answered, CallError, CallRequest, Caller, Served, ServedFunction},
 };
 
 /// The worker of an engine whose functions apps serve. A cheap handle.

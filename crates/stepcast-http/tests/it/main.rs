@@ -11,6 +11,7 @@ mod native;
 mod operator;
 mod poll;
 mod publish;
+mod rest;
 mod server;
 mod slow;
 mod sse;

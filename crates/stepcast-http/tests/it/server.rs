@@ -18,7 +18,10 @@ use stepcast_engine::{
         sqlite::{SqliteOptions, SqliteStore},
     },
 };
-use stepcast_http::{Gateway, GatewayOptions, Keys};
+use stepcast_http::{
+    Gateway, GatewayOptions, Keys,
+    worker::{AppClient, Apps, AppsOptions, ClientOptions, Directory},
+};
 use stepcast_protocol::{
     ChannelGrant, ChannelName, ChannelSpec, Cursor, ErrorCode, EventName, FunctionId, Keep, Origin,
     Retention, RunError, StepId, TopicName, TopicSpec, limits,
@@ -86,6 +89,7 @@ pub(crate) struct TestServer {
     worker: Arc<Idle>,
     serving: JoinHandle<()>,
     directory: Arc<tempfile::TempDir>,
+    apps: Option<(AppsOptions, ClientOptions)>,
 }
 
 impl Drop for TestServer {
@@ -101,7 +105,21 @@ impl TestServer {
 
     pub(crate) async fn with(options: GatewayOptions, keys: Keys) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        Self::open(options, keys, directory, Catalog::default()).await
+        Self::open(options, keys, directory, Catalog::default(), None).await
+    }
+
+    /// A server that takes apps.
+    pub(crate) async fn with_apps(apps: AppsOptions, client: ClientOptions, keys: Keys) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let apps = Some((apps, client));
+        Self::open(
+            GatewayOptions::default(),
+            keys,
+            directory,
+            Catalog::default(),
+            apps,
+        )
+        .await
     }
 
     async fn open(
@@ -109,6 +127,7 @@ impl TestServer {
         keys: Keys,
         directory: Arc<tempfile::TempDir>,
         catalog: Catalog,
+        apps: Option<(AppsOptions, ClientOptions)>,
     ) -> Self {
         let clock = Clock::system();
         let file = directory.path().join("test.db");
@@ -131,9 +150,19 @@ impl TestServer {
         )
         .await
         .unwrap();
-        let gateway = Gateway::new(engine.clone(), options).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let options = match &apps {
+            None => options,
+            Some((apps, client)) => {
+                let client = client.clone().with_own_addresses(vec![address]);
+                let client = AppClient::new(engine.clock().clone(), client);
+                let known = Directory::default();
+                let apps = Apps::open(engine.clone(), client, known, apps.clone()).await;
+                options.with_apps(apps.unwrap())
+            }
+        };
+        let gateway = Gateway::new(engine.clone(), options).await.unwrap();
         let app = gateway
             .app(keys)
             .into_make_service_with_connect_info::<SocketAddr>();
@@ -146,6 +175,7 @@ impl TestServer {
             worker,
             serving,
             directory,
+            apps,
         }
     }
 
@@ -154,8 +184,16 @@ impl TestServer {
         self.gateway.shutdown().await;
         self.engine.close(std::future::ready(())).await.unwrap();
         let (directory, catalog) = (Arc::clone(&self.directory), self.engine.catalog().clone());
+        let apps = self.apps.clone();
         drop(self);
-        Self::open(GatewayOptions::default(), Keys::Dev, directory, catalog).await
+        Self::open(
+            GatewayOptions::default(),
+            Keys::Dev,
+            directory,
+            catalog,
+            apps,
+        )
+        .await
     }
 
     /// What happens when the disk has failed in the middle: a new life over the same file, in this process.
@@ -229,6 +267,11 @@ impl TestServer {
         let error = RunError::new(ErrorCode::FunctionFailed, "the test says so");
         run.lease
             .step_failed(step, Failure::of(error), Retry::times(9));
+    }
+
+    /// The apps of a server that takes them.
+    pub(crate) fn apps(&self) -> &Apps {
+        self.gateway.apps().unwrap()
     }
 
     /// What operators see of a channel.

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error as StdError,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -152,6 +152,26 @@ fn is_one_of(own: &[SocketAddr], peer: SocketAddr, local: SocketAddr) -> bool {
     })
 }
 
+/// Whether a URL says one of these addresses itself, so that nobody has to connect to find out.
+pub(super) fn names_one_of(own: &[SocketAddr], url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default();
+    let port = match (uri.port_u16(), uri.scheme_str()) {
+        (Some(port), _) => port,
+        (None, Some("https")) => 443,
+        (None, _) => 80,
+    };
+    let address = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => address,
+        Err(_) if host.eq_ignore_ascii_case("localhost") => Ipv4Addr::LOCALHOST.into(),
+        Err(_) => return false,
+    };
+    let local = SocketAddr::new(address, 0);
+    address.is_loopback() && is_one_of(own, SocketAddr::new(address, port), local)
+}
+
 #[cfg(test)]
 mod tests {
     use rustls::{
@@ -224,6 +244,17 @@ mod tests {
         ] {
             let [own, peer, local] = [own, peer, local].map(|text| text.parse().unwrap());
             assert_eq!(is_one_of(&[own], peer, local), itself, "{own} {peer}");
+        }
+        let own = ["0.0.0.0:8288".parse().unwrap()];
+        for (url, itself) in [
+            ("http://localhost:8288/api/inngest", true),
+            ("http://127.0.0.1:8288/", true),
+            ("http://[::1]:8288/", true),
+            ("http://localhost:3000/", false),
+            ("http://app.example:8288/", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(names_one_of(&own, url), itself, "{url}");
         }
     }
 }

@@ -146,6 +146,16 @@ impl AppClient {
         }))
     }
 
+    /// What apps are told they talk to.
+    pub(super) fn kind(&self) -> ServerKind {
+        self.0.options.kind
+    }
+
+    /// Whether a URL names this server by an address of its own.
+    pub(super) fn is_itself(&self, url: &str) -> bool {
+        connector::names_one_of(&self.0.options.own, url)
+    }
+
     /// Sends a request with its signature, and reads and checks the answer. The body has to be canonical JSON, or empty.
     pub(super) async fn request(
         &self,

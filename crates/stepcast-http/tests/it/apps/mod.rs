@@ -1,4 +1,6 @@
 //! Apps that serve functions over HTTP, and those that only look like one.
 
 mod client;
+mod registering;
 mod scripted;
+mod watching;

@@ -1,0 +1,278 @@
+//! Apps: which there are, what functions they have, and whether they answer.
+//!
+//! - [`registration`]: what an app says of itself; [`conversion`]: what the engine makes of it; [`error`]: why it is refused.
+//! - [`directory`]: what is known; [`stored`]: how it outlives the process; [`uuid`]: the ids by which SDKs know functions.
+//! - [`sync`]: asks an app; [`watch`]: asks again and again; [`handler`]: what is to be said of the answers; [`discovery`]: where to look
+//!   when nobody has said it.
+//!
+//! An app comes in by three ways that end in [`Apps::register`]: it registers itself, it is asked by its URL, or it was known before a
+//! restart. The engine is told of a function only when the directory knows how it is called.
+
+pub(crate) mod conversion;
+pub(crate) mod directory;
+mod discovery;
+mod error;
+mod handler;
+mod registration;
+mod stored;
+mod sync;
+pub(crate) mod uuid;
+mod watch;
+
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+
+use stepcast_engine::Engine;
+use stepcast_protocol::{FunctionId, limits, names::AppId};
+
+pub(crate) use self::sync::check_kind;
+use self::{conversion::Policy, handler::Handlers};
+pub use self::{
+    conversion::{CronTrigger, unsupported_options},
+    directory::{App, AppFunction, Directory},
+    discovery::Discovery,
+    error::SyncError,
+    handler::{Handler, Health},
+    registration::Registration,
+    watch::Watch,
+};
+use super::client::AppClient;
+use crate::gateway::ServerKind;
+
+/// How apps are taken in.
+#[derive(Debug, Clone)]
+pub struct AppsOptions {
+    kind: ServerKind,
+    ignored: BTreeSet<String>,
+    exposed: BTreeSet<FunctionId>,
+    retries: u32,
+    poll: Duration,
+}
+
+impl Default for AppsOptions {
+    fn default() -> Self {
+        Self {
+            kind: ServerKind::default(),
+            ignored: BTreeSet::new(),
+            exposed: BTreeSet::new(),
+            retries: limits::RETRIES_UNLESS_SAID,
+            poll: limits::APP_POLL,
+        }
+    }
+}
+
+impl AppsOptions {
+    /// Whether functions that ask for what Stepcast does not do are taken with a warning ([`ServerKind::Dev`], the default) or refused.
+    #[must_use]
+    pub fn with_kind(self, kind: ServerKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Options of functions, out of [`unsupported_options`], that are ignored with a warning where they would be refused.
+    #[must_use]
+    pub fn with_ignored(self, options: impl IntoIterator<Item = String>) -> Self {
+        let ignored = options.into_iter().collect();
+        Self { ignored, ..self }
+    }
+
+    /// Functions whose results are seen by those who watch their runs.
+    #[must_use]
+    pub fn with_exposed(self, functions: impl IntoIterator<Item = FunctionId>) -> Self {
+        let exposed = functions.into_iter().collect();
+        Self { exposed, ..self }
+    }
+
+    /// Attempts after the first one, for functions that do not say it; [`limits::RETRIES_UNLESS_SAID`].
+    #[must_use]
+    pub fn with_retries(self, retries: u32) -> Self {
+        Self { retries, ..self }
+    }
+
+    /// How often apps are asked; [`limits::APP_POLL`].
+    #[must_use]
+    pub fn with_poll(self, poll: Duration) -> Self {
+        Self { poll, ..self }
+    }
+}
+
+/// The apps of one engine. A cheap handle.
+#[derive(Clone)]
+pub struct Apps(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    client: AppClient,
+    directory: Directory,
+    policy: Policy,
+    poll: Duration,
+    handlers: Handlers,
+    /// One change after the other, from the directory to the store.
+    changes: tokio::sync::Mutex<()>,
+}
+
+impl Apps {
+    /// The apps that were known when the process ended, so that their runs go on before they have synced again.
+    ///
+    /// The directory is the one that the engine's worker asks.
+    ///
+    /// # Errors
+    /// [`SyncError`] when the store cannot be read. An app that is not acceptable any more is left out with a warning.
+    pub async fn open(
+        engine: Engine,
+        client: AppClient,
+        directory: Directory,
+        options: AppsOptions,
+    ) -> Result<Self, SyncError> {
+        let AppsOptions {
+            kind,
+            ignored,
+            exposed,
+            retries,
+            poll,
+        } = options;
+        let apps = Self(Arc::new(Inner {
+            engine,
+            client,
+            directory,
+            policy: Policy {
+                kind,
+                ignored,
+                exposed,
+                retries,
+            },
+            poll,
+            handlers: Handlers::default(),
+            changes: tokio::sync::Mutex::default(),
+        }));
+        for known in stored::load(&apps.0.engine).await? {
+            let app = known.config.id.clone();
+            if let Err(error) = apps.take_in(&known) {
+                tracing::warn!(%app, %error, "an app that was known before is left out");
+            }
+        }
+        Ok(apps)
+    }
+
+    /// The functions of an app are these from now on. Says whether they are others than before.
+    ///
+    /// # Errors
+    /// [`SyncError`] names function, option and value; then nothing has changed.
+    pub async fn register(&self, registration: &Registration) -> Result<bool, SyncError> {
+        let _one_after_the_other = self.0.changes.lock().await;
+        let known = self.0.directory.app(&registration.config.id);
+        if known.is_some_and(|app| app.checksum == registration.checksum) {
+            return Ok(false);
+        }
+        let app = self.take_in(registration)?;
+        self.withdraw_from(&app)?;
+        stored::save(&self.0.engine, &self.0.directory).await?;
+        tracing::info!(
+            app = %app.id,
+            url = app.url.as_deref().unwrap_or_default(),
+            functions = app.functions.len(),
+            "an app is registered"
+        );
+        Ok(true)
+    }
+
+    /// Takes the app away that is served at a URL. Its runs wait until it comes back. Says whether there was one.
+    ///
+    /// # Errors
+    /// [`SyncError`] when it cannot be committed.
+    pub async fn remove(&self, url: &str) -> Result<bool, SyncError> {
+        let _one_after_the_other = self.0.changes.lock().await;
+        let apps = self.0.directory.apps();
+        let mut served = apps.iter().filter(|app| app.url.as_deref() == Some(url));
+        let Some(app) = served.next() else {
+            return Ok(false);
+        };
+        self.withdraw(&app.id)?;
+        stored::save(&self.0.engine, &self.0.directory).await?;
+        Ok(true)
+    }
+
+    /// What is known of all apps.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.0.directory
+    }
+
+    /// The URLs that are asked, and what came of it.
+    #[must_use]
+    pub fn handlers(&self) -> Vec<Handler> {
+        self.0.handlers.all()
+    }
+
+    pub(crate) fn client(&self) -> &AppClient {
+        &self.0.client
+    }
+
+    pub(crate) fn kind(&self) -> ServerKind {
+        self.0.policy.kind
+    }
+
+    fn take_in(&self, registration: &Registration) -> Result<Arc<App>, SyncError> {
+        let Inner {
+            engine,
+            directory,
+            policy,
+            ..
+        } = &*self.0;
+        let app = Arc::new(App::new(registration, policy)?);
+        self.check_elsewhere(&app)?;
+        for function in &app.functions {
+            for option in &function.ignored {
+                tracing::warn!(function = %function.id, option, "the function asks for what is not done here; it runs without");
+            }
+        }
+        let before = directory.app(&app.id);
+        directory.add(&app);
+        let functions = app.functions.iter().map(|function| function.engine.clone());
+        match engine.register(&app.id, functions.collect()) {
+            Ok(()) => {
+                directory.replace(&app.id, Some(Arc::clone(&app)));
+                Ok(app)
+            }
+            Err(error) => {
+                directory.replace(&app.id, before);
+                Err(error.into())
+            }
+        }
+    }
+
+    fn check_elsewhere(&self, app: &App) -> Result<(), SyncError> {
+        let client = &self.0.client;
+        let is_here = |function: &&Arc<AppFunction>| client.is_itself(function.served.url.as_str());
+        match app.functions.iter().find(is_here) {
+            None => Ok(()),
+            Some(function) => Err(SyncError::Itself {
+                function: function.id.clone(),
+                url: function.served.url.to_string(),
+            }),
+        }
+    }
+
+    /// One URL serves one app: others that were served there are gone.
+    fn withdraw_from(&self, app: &App) -> Result<(), SyncError> {
+        let is_gone =
+            |other: &&Arc<App>| other.id != app.id && other.url.is_some() && other.url == app.url;
+        for gone in self.0.directory.apps().iter().filter(is_gone) {
+            tracing::info!(app = %gone.id, successor = %app.id, "an app is gone, another one is served at its URL");
+            self.withdraw(&gone.id)?;
+        }
+        Ok(())
+    }
+
+    fn withdraw(&self, app: &AppId) -> Result<(), SyncError> {
+        self.0.engine.register(app, Vec::new())?;
+        self.0.directory.replace(app, None);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Apps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Apps")
+            .field("directory", &self.0.directory)
+            .finish_non_exhaustive()
+    }
+}
