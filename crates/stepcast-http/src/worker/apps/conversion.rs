@@ -4,28 +4,19 @@ use std::collections::BTreeSet;
 
 use stepcast_engine::{
     expression::Expression,
-    runs::{CancelOn, FunctionConfig, KeyLimit, LimitScope, Trigger},
+    runs::{CancelOn, Cron, FunctionConfig, KeyLimit, LimitScope, Trigger},
     schedule::{Jitter, Schedule},
 };
 use stepcast_protocol::{
     EventPattern, FunctionId,
     sdk::{
         Until,
-        config::{self, Cancel, Concurrency, Cron, Scope, Unsupported},
+        config::{self, Cancel, Concurrency, Scope, Unsupported},
     },
 };
 
 use super::{directory::AppFunction, error::SyncError, uuid};
 use crate::{gateway::ServerKind, worker::served::ServedFunction};
-
-/// Times at which a function runs.
-#[derive(Debug, Clone)]
-pub struct CronTrigger {
-    /// Which.
-    pub schedule: Schedule,
-    /// How far they are spread.
-    pub jitter: Option<Jitter>,
-}
 
 /// What is taken, and how.
 #[derive(Debug, Clone)]
@@ -39,12 +30,9 @@ pub(crate) struct Policy {
     pub(crate) retries: u32,
 }
 
-const IDEMPOTENCY: &str = "idempotency";
-
 /// The options of functions that Stepcast does not follow.
 pub fn unsupported_options() -> impl Iterator<Item = &'static str> {
-    let known = Unsupported::ALL.iter().map(|option| option.as_str());
-    known.chain([IDEMPOTENCY])
+    Unsupported::ALL.iter().map(|option| option.as_str())
 }
 
 pub(super) fn function(
@@ -53,14 +41,16 @@ pub(super) fn function(
 ) -> Result<AppFunction, SyncError> {
     let id = &config.id;
     let reader = Reader { function: id };
-    let idempotency = reader.expression(IDEMPOTENCY, config.idempotency.as_deref())?;
     let (triggers, crons) = reader.triggers(&config.triggers)?;
     let mut engine = FunctionConfig {
         triggers,
+        crons,
+        idempotency: reader.expression("idempotency", config.idempotency.as_deref())?,
         cancel_on: reader.cancels(&config.cancel)?,
         starts_within: config.timeouts.start,
         ends_within: config.timeouts.finish,
         exposes_result: policy.exposed.contains(id),
+        speaks_from_outside: true,
         announces_end: true,
         ..FunctionConfig::new(id.clone(), Vec::new())
     };
@@ -77,9 +67,7 @@ pub(super) fn function(
             retries: config.retries.unwrap_or(policy.retries),
         },
         engine,
-        crons,
         ignored: ignored(config, policy)?,
-        idempotency,
     })
 }
 
@@ -88,10 +76,8 @@ fn ignored(
     config: &config::FunctionConfig,
     policy: &Policy,
 ) -> Result<Vec<&'static str>, SyncError> {
-    let unsupported = config.unsupported.iter().map(|option| option.as_str());
-    let asked: Vec<_> = unsupported
-        .chain(config.idempotency.as_ref().map(|_| IDEMPOTENCY))
-        .collect();
+    let unsupported = config.unsupported.iter();
+    let asked: Vec<_> = unsupported.map(|option| option.as_str()).collect();
     let refused = asked.iter().find(|option| match policy.kind {
         ServerKind::Dev => false,
         ServerKind::Cloud => !policy.ignored.contains(**option),
@@ -114,7 +100,7 @@ impl Reader<'_> {
     fn triggers(
         &self,
         configs: &[config::Trigger],
-    ) -> Result<(Vec<Trigger>, Vec<CronTrigger>), SyncError> {
+    ) -> Result<(Vec<Trigger>, Vec<Cron>), SyncError> {
         let (mut triggers, mut crons) = (Vec::new(), Vec::new());
         for (index, trigger) in configs.iter().enumerate() {
             match trigger {
@@ -131,11 +117,11 @@ impl Reader<'_> {
         Ok((triggers, crons))
     }
 
-    fn cron(&self, cron: &Cron) -> Result<CronTrigger, SyncError> {
+    fn cron(&self, cron: &config::Cron) -> Result<Cron, SyncError> {
         let read = || {
             let schedule = Schedule::parse(&cron.to_string())?;
             let jitter = cron.jitter.map(Jitter::new).transpose()?;
-            Ok(CronTrigger { schedule, jitter })
+            Ok(Cron { schedule, jitter })
         };
         read().map_err(|source| SyncError::Schedule {
             function: self.function.clone(),
@@ -264,6 +250,7 @@ mod tests {
             "concurrency": [{"limit": 3}, {"limit": 2, "key": "event.data.u", "scope": "env"}],
             "cancel": [{"event": "app/stop", "timeout": "1h", "if": "event.data.u == async.data.u"}],
             "timeouts": {"start": "10s", "finish": "1m"},
+            "idempotency": "event.data.id",
         }))
         .unwrap();
         let engine = &function.engine;
@@ -276,12 +263,14 @@ mod tests {
         assert_eq!(engine.cancel_on[0].within, Some(Duration::from_secs(3600)));
         assert_eq!(engine.starts_within, Some(Duration::from_secs(10)));
         assert_eq!(engine.ends_within, Some(Duration::from_secs(60)));
-        assert!(engine.announces_end && engine.exposes_result);
+        assert!(engine.announces_end && engine.exposes_result && engine.speaks_from_outside);
+        let once = engine.idempotency.as_ref().unwrap();
+        assert_eq!(once.to_string(), "event.data.id");
         assert_eq!(
-            function.crons[0].schedule.as_str(),
+            engine.crons[0].schedule.as_str(),
             "TZ=Europe/Berlin 0 9 * * *"
         );
-        let jitter = function.crons[0].jitter.unwrap();
+        let jitter = engine.crons[0].jitter.unwrap();
         assert_eq!(jitter.longest(), Duration::from_secs(30));
         assert_eq!(function.served.retries, 4);
         assert!(function.ignored.is_empty());
@@ -318,14 +307,15 @@ mod tests {
 
     #[test]
     fn what_is_not_done_is_marked_in_dev_mode_and_refused_in_production() {
-        let options = json!({"throttle": {"limit": 1, "period": "1s"}, "idempotency": "event.id"});
+        let options =
+            json!({"throttle": {"limit": 1, "period": "1s"}, "singleton": {"mode": "skip"}});
         let function = dev(options.clone()).unwrap();
-        assert_eq!(function.ignored, ["throttle", "idempotency"]);
+        assert_eq!(function.ignored, ["throttle", "singleton"]);
         let refused = |ignored: &[&str]| convert(options.clone(), ServerKind::Cloud, ignored);
-        let error = refused(&["idempotency"]).map(|_| ()).unwrap_err();
+        let error = refused(&["singleton"]).map(|_| ()).unwrap_err();
         assert!(error.contains("`app-f` asks for `throttle`"), "{error}");
         assert!(error.contains("--ignore-unsupported throttle"), "{error}");
-        let taken = refused(&["throttle", "idempotency"]).unwrap();
+        let taken = refused(&["throttle", "singleton"]).unwrap();
         assert_eq!(taken.ignored.len(), 2);
         assert!(unsupported_options().any(|option| option == "batchEvents"));
     }

@@ -7,11 +7,11 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use stepcast_engine::{expression::Expression, runs::FunctionConfig};
+use stepcast_engine::runs::FunctionConfig;
 use stepcast_protocol::{FunctionId, names::AppId, sdk::config::Trigger};
 
 use super::{
-    conversion::{self, CronTrigger, Policy},
+    conversion::{self, Policy},
     error::SyncError,
     registration::Registration,
 };
@@ -49,10 +49,6 @@ pub struct AppFunction {
     pub served: ServedFunction,
     /// What the engine knows of it.
     pub engine: FunctionConfig,
-    /// The times at which it runs.
-    pub crons: Vec<CronTrigger>,
-    /// Events for which this gives the same value are to start it once a day.
-    pub idempotency: Option<Expression>,
     /// Options that it asks for and that are ignored.
     pub ignored: Vec<&'static str>,
 }

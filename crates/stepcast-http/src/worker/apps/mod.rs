@@ -27,7 +27,7 @@ use stepcast_protocol::{FunctionId, limits, names::AppId};
 pub(crate) use self::sync::check_kind;
 use self::{conversion::Policy, handler::Handlers};
 pub use self::{
-    conversion::{CronTrigger, unsupported_options},
+    conversion::unsupported_options,
     directory::{App, AppFunction, Directory},
     discovery::Discovery,
     error::SyncError,
