@@ -17,6 +17,8 @@ pub(super) struct Announcement {
     mode: &'static str,
     /// The file; nothing when everything is in memory.
     database: Option<String>,
+    /// The apps that are asked for their functions.
+    apps: Vec<String>,
 }
 
 impl Announcement {
@@ -31,6 +33,7 @@ impl Announcement {
                 Database::Memory => None,
                 Database::File(file) => Some(file.display().to_string()),
             },
+            apps: config.apps.urls.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -41,6 +44,7 @@ impl fmt::Display for Announcement {
             listening,
             mode,
             database,
+            apps,
         } = self;
         writeln!(f, "listening on {listening}")?;
         match database {
@@ -58,6 +62,17 @@ impl fmt::Display for Announcement {
             _ => ("events, signing", " --signing-key KEY"),
         };
         writeln!(f, "  keys      {keys}")?;
+        match (&**apps, *mode) {
+            ([], "dev") => writeln!(
+                f,
+                "  apps      looked for on the usual ports of this machine; -u URL names one"
+            )?,
+            ([], _) => writeln!(
+                f,
+                "  apps      those that register themselves; -u URL names one"
+            )?,
+            (apps, _) => writeln!(f, "  apps      {}", apps.join(" "))?,
+        }
         let url = match &**listening {
             USUAL => String::new(),
             other => format!(" --url {other}"),
@@ -72,11 +87,11 @@ impl fmt::Display for Announcement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::settings::Serving;
+    use crate::serve::{calling::Calling, settings::Serving};
 
     #[test]
     fn people_and_scripts_see_the_address_first() {
-        let config = Config::dev(Serving::default());
+        let config = Config::dev(Serving::default(), Calling::default()).unwrap();
         let usual = Announcement::of(&config, "127.0.0.1:8288".parse().unwrap());
         let text = usual.to_string();
         assert_eq!(
@@ -95,7 +110,7 @@ mod tests {
         );
         assert_eq!(
             serde_json::to_string(&other).unwrap(),
-            r#"{"listening":"http://[::1]:9","mode":"dev","database":null}"#
+            r#"{"listening":"http://[::1]:9","mode":"dev","database":null,"apps":[]}"#
         );
     }
 }

@@ -1,40 +1,119 @@
-//! Functions that apps serve over HTTP. [`worker`] is the one place where they come into a server.
+//! Functions that apps serve over HTTP: who calls them, and where they come from.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
-use stepcast_engine::runs::{FunctionConfig, LeasedRun, Worker};
+use stepcast_engine::{Engine, clock::Clock};
+use stepcast_http::{
+    ServerKind,
+    worker::{
+        AppClient, Apps, AppsOptions, ClientOptions, Directory, Discovery, ServedWorker,
+        apps::Watch,
+    },
+};
+use tokio::runtime::Handle;
 
-use super::settings::AppUrl;
+use super::{calling::AppUrl, config};
 use crate::exit::Failure;
 
-/// What a server executes, and who does it.
-pub(super) struct Served {
-    pub(super) functions: Vec<FunctionConfig>,
-    pub(super) worker: Arc<dyn Worker>,
+/// What an engine needs of apps, before there is an engine.
+pub(super) struct Calls {
+    pub(super) worker: ServedWorker,
+    client: AppClient,
+    directory: Directory,
+    options: AppsOptions,
+    urls: Vec<AppUrl>,
+    discovery: bool,
 }
 
-/// The functions of these apps, and the worker that calls them.
-///
-/// # Errors
-/// When an app is named: calling functions over HTTP is not in this build.
-pub(super) fn worker(apps: &[AppUrl]) -> Result<Served, Failure> {
-    match apps {
-        [] => Ok(Served {
-            functions: Vec::new(),
-            worker: Arc::new(Nobody),
-        }),
-        [app, ..] => Err(Failure::usage(format!(
-            "app `{app}` cannot be served: functions over HTTP are not in this build; leave out -u, --app and STEPCAST_APP to serve \
-             events, channels and tokens"
-        ))),
+impl Calls {
+    /// Apps are never looked for where this server listens itself.
+    pub(super) fn new(apps: config::Apps, kind: ServerKind, own: SocketAddr) -> Self {
+        let config::Apps {
+            urls,
+            discovery,
+            poll,
+            retries,
+            retry_interval,
+            call_timeout,
+            ignored,
+            exposed,
+            signing,
+        } = apps;
+        let mut client = ClientOptions::default()
+            .with_kind(kind)
+            .with_own_addresses(vec![own]);
+        if let Some((main, fallback)) = signing {
+            client = client.with_signing_keys(main, fallback);
+        }
+        if let Some(limit) = call_timeout {
+            client = client.with_call_timeout(limit);
+        }
+        let mut options = AppsOptions::default()
+            .with_kind(kind)
+            .with_ignored(
+                ignored
+                    .into_iter()
+                    .map(|option| option.0.as_str().to_owned()),
+            )
+            .with_exposed(exposed.into_iter().map(|function| function.0));
+        if let Some(poll) = poll {
+            options = options.with_poll(poll);
+        }
+        if let Some(retries) = retries {
+            options = options.with_retries(retries);
+        }
+        let client = AppClient::new(Clock::system(), client);
+        let directory = Directory::default();
+        let (served, caller) = (Arc::new(directory.clone()), Arc::new(client.clone()));
+        let worker = match retry_interval {
+            Some(pause) => {
+                ServedWorker::with_retry_interval(served, caller, Handle::current(), pause)
+            }
+            None => ServedWorker::new(served, caller, Handle::current()),
+        };
+        // In production an app that nobody has named is none of ours.
+        let discovery = discovery && urls.is_empty() && kind == ServerKind::Dev;
+        Self {
+            worker,
+            client,
+            directory,
+            options,
+            urls,
+            discovery,
+        }
+    }
+
+    /// The apps of an engine, those that were known before first.
+    pub(super) async fn open(self, engine: Engine) -> Result<Served, Failure> {
+        let apps = Apps::open(engine, self.client, self.directory, self.options).await;
+        Ok(Served {
+            apps: apps.map_err(Failure::failed)?,
+            urls: self.urls,
+            discovery: self.discovery,
+        })
     }
 }
 
-/// Executes nothing. The engine leases only runs of functions it knows, and it knows none.
-struct Nobody;
+/// The apps of a server.
+pub(super) struct Served {
+    pub(super) apps: Apps,
+    urls: Vec<AppUrl>,
+    discovery: bool,
+}
 
-impl Worker for Nobody {
-    fn start(&self, run: LeasedRun) {
-        tracing::error!(run = %run.id, function = %run.function, "a run was leased and nobody executes functions");
+impl Served {
+    /// Asks those that are named from now on, or looks for some; until what comes back is dropped.
+    pub(super) fn watch(&self) -> Watch {
+        if !self.discovery {
+            return self.apps.watch(self.urls.iter().map(ToString::to_string));
+        }
+        let port = std::env::var("PORT")
+            .ok()
+            .and_then(|port| port.parse().ok());
+        let discovery = Discovery::default();
+        self.apps.discover(match port {
+            Some(port) => discovery.with_port(port),
+            None => discovery,
+        })
     }
 }

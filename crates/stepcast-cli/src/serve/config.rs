@@ -7,9 +7,15 @@ use std::{
 };
 
 use stepcast_http::{BadKey, Keys, Origin};
-use stepcast_protocol::limits;
+use stepcast_protocol::{
+    limits,
+    sdk::{SigningKey, SigningKeyError},
+};
 
-use super::settings::{AppUrl, Guarding, Serving};
+use super::{
+    calling::{AppUrl, Calling, FunctionName, Unsupported},
+    settings::{Guarding, Serving},
+};
 
 const PORT: u16 = 8288;
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -23,11 +29,28 @@ const SECRET_BYTES: usize = 32;
 pub(super) struct Config {
     pub(super) listen: SocketAddr,
     pub(super) database: Database,
-    pub(super) apps: Vec<AppUrl>,
+    pub(super) apps: Apps,
     pub(super) retention: Duration,
     pub(super) connections_per_address: usize,
     pub(super) grace: Duration,
     pub(super) mode: Mode,
+}
+
+/// Apps, and how their functions are called.
+#[derive(Debug)]
+pub(super) struct Apps {
+    /// Where they are; where there is none, dev looks for them.
+    pub(super) urls: Vec<AppUrl>,
+    pub(super) discovery: bool,
+    pub(super) poll: Option<Duration>,
+    pub(super) retries: Option<u32>,
+    /// The pause before every next attempt, instead of pauses that grow.
+    pub(super) retry_interval: Option<Duration>,
+    pub(super) call_timeout: Option<Duration>,
+    pub(super) ignored: Vec<Unsupported>,
+    pub(super) exposed: Vec<FunctionName>,
+    /// What calls are signed with: the main key and those that answers may be signed with beside it.
+    pub(super) signing: Option<(SigningKey, Vec<SigningKey>)>,
 }
 
 /// Where everything is kept.
@@ -59,6 +82,10 @@ pub(super) struct Production {
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConfigError {
+    #[error("retries are {given}, at most {} are allowed", limits::RETRIES)]
+    Retries { given: u32 },
+    #[error("signing key cannot be used to sign calls: {0}")]
+    SigningKey(#[from] SigningKeyError),
     #[error("{}: {cause}", place(.cause))]
     Key {
         #[from]
@@ -90,12 +117,17 @@ fn place(cause: &BadKey) -> &'static str {
 
 impl Config {
     /// A server for development.
-    pub(super) fn dev(serving: Serving) -> Self {
-        Self::of(serving, Database::Memory, Mode::Dev)
+    pub(super) fn dev(serving: Serving, calling: Calling) -> Result<Self, ConfigError> {
+        let apps = Apps::of(calling, Vec::new())?;
+        Ok(Self::of(serving, apps, Database::Memory, Mode::Dev))
     }
 
     /// A server in production: with keys that protect something, and TLS in front.
-    pub(super) fn start(serving: Serving, guarding: Guarding) -> Result<Self, ConfigError> {
+    pub(super) fn start(
+        serving: Serving,
+        calling: Calling,
+        guarding: Guarding,
+    ) -> Result<Self, ConfigError> {
         let Guarding {
             signing_key,
             signing_key_fallback,
@@ -105,7 +137,7 @@ impl Config {
             behind_tls,
         } = guarding;
         // A fallback alone is most likely a mistake.
-        let signing = signing_key.map_or_else(Vec::new, |key| {
+        let signing: Vec<String> = signing_key.map_or_else(Vec::new, |key| {
             [Some(key), signing_key_fallback]
                 .into_iter()
                 .flatten()
@@ -113,7 +145,9 @@ impl Config {
                 .collect()
         });
         let event = event_key.into_iter().map(|key| key.into_text()).collect();
-        let keys = Keys::production(event, signing)?;
+        let keys = Keys::production(event, signing.clone())?;
+        let signing = signing.iter().map(|key| SigningKey::parse(key));
+        let apps = Apps::of(calling, signing.collect::<Result<_, _>>()?)?;
         let token_secret = token_secret.map(|secret| secret.into_text());
         if let Some(bytes) = token_secret.as_ref().map(String::len)
             && bytes < SECRET_BYTES
@@ -129,15 +163,19 @@ impl Config {
             token_secret,
         };
         let database = Database::File(DATABASE.into());
-        Ok(Self::of(serving, database, Mode::Production(production)))
+        Ok(Self::of(
+            serving,
+            apps,
+            database,
+            Mode::Production(production),
+        ))
     }
 
-    fn of(serving: Serving, database: Database, mode: Mode) -> Self {
+    fn of(serving: Serving, apps: Apps, database: Database, mode: Mode) -> Self {
         let Serving {
             port,
             host,
             db,
-            app,
             retention,
             connections_per_address,
             grace,
@@ -145,13 +183,43 @@ impl Config {
         Self {
             listen: SocketAddr::new(host.unwrap_or(HOST), port.unwrap_or(PORT)),
             database: db.map_or(database, Database::File),
-            apps: app,
+            apps,
             retention: retention.map_or(limits::RETENTION, |span| span.0),
             connections_per_address: connections_per_address
                 .unwrap_or(limits::CONNECTIONS_PER_ADDRESS),
             grace: grace.map_or(GRACE, |span| span.0),
             mode,
         }
+    }
+}
+
+impl Apps {
+    fn of(calling: Calling, mut signing: Vec<SigningKey>) -> Result<Self, ConfigError> {
+        let Calling {
+            app,
+            no_discovery,
+            poll_interval,
+            retries,
+            retry_interval,
+            call_timeout,
+            ignore_unsupported,
+            expose_result,
+        } = calling;
+        if let Some(given) = retries.filter(|retries| *retries > limits::RETRIES) {
+            return Err(ConfigError::Retries { given });
+        }
+        let fallback = signing.split_off(signing.len().min(1));
+        Ok(Self {
+            urls: app,
+            discovery: no_discovery != Some(true),
+            poll: poll_interval.map(|span| span.0),
+            retries,
+            retry_interval: retry_interval.map(|span| span.0),
+            call_timeout: call_timeout.map(|span| span.0),
+            ignored: ignore_unsupported,
+            exposed: expose_result,
+            signing: signing.pop().map(|main| (main, fallback)),
+        })
     }
 }
 
@@ -173,13 +241,13 @@ mod tests {
 
     #[test]
     fn what_is_not_said_has_a_default() {
-        let dev = Config::dev(Serving::default());
+        let dev = Config::dev(Serving::default(), Calling::default()).unwrap();
         assert_eq!(dev.listen.to_string(), "127.0.0.1:8288");
         assert_eq!(dev.database, Database::Memory);
         assert_eq!(dev.grace, Duration::from_secs(10));
         assert_eq!(dev.retention, Duration::from_secs(7 * 24 * 60 * 60));
         assert_eq!(dev.connections_per_address, 1_024);
-        let start = Config::start(Serving::default(), good()).unwrap();
+        let start = Config::start(Serving::default(), Calling::default(), good()).unwrap();
         assert_eq!(start.listen, dev.listen);
         assert_eq!(start.database, Database::File("stepcast.db".into()));
     }
@@ -193,18 +261,40 @@ mod tests {
             retention: Some(Span(Duration::from_secs(1))),
             connections_per_address: Some(2),
             grace: Some(Span(Duration::from_secs(3))),
-            app: Vec::new(),
+        };
+        let calling = Calling {
+            retries: Some(3),
+            no_discovery: Some(true),
+            ..Calling::default()
         };
         for config in [
-            Config::dev(serving.clone()),
-            Config::start(serving, good()).unwrap(),
+            Config::dev(serving.clone(), calling.clone()).unwrap(),
+            Config::start(serving, calling, good()).unwrap(),
         ] {
+            assert_eq!(
+                (config.apps.retries, config.apps.discovery),
+                (Some(3), false)
+            );
+            let signs = matches!(config.mode, Mode::Production(_));
+            assert_eq!(config.apps.signing.is_some(), signs);
             assert_eq!(config.listen.to_string(), "[::]:1");
             assert_eq!(config.database, Database::File("x.db".into()));
             assert_eq!(config.retention, Duration::from_secs(1));
             assert_eq!(config.connections_per_address, 2);
             assert_eq!(config.grace, Duration::from_secs(3));
         }
+    }
+
+    #[test]
+    fn retries_have_a_limit() {
+        let calling = Calling {
+            retries: Some(21),
+            ..Calling::default()
+        };
+        let error = Config::dev(Serving::default(), calling)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(error, "retries are 21, at most 20 are allowed");
     }
 
     #[test]
@@ -269,7 +359,8 @@ mod tests {
                 "--behind-tls",
             ),
         ] {
-            let error = Config::start(Serving::default(), guarding).unwrap_err();
+            let error =
+                Config::start(Serving::default(), Calling::default(), guarding).unwrap_err();
             assert!(error.to_string().contains(part), "{error}");
         }
     }
@@ -280,7 +371,7 @@ mod tests {
             signing_key_fallback: Some("ffeeddccbbaa99887766554433221100".into()),
             ..good()
         };
-        let config = Config::start(Serving::default(), guarding).unwrap();
+        let config = Config::start(Serving::default(), Calling::default(), guarding).unwrap();
         let Mode::Production(Production {
             keys: Keys::Production { signing_keys, .. },
             ..

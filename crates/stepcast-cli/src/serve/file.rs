@@ -4,7 +4,10 @@ use std::{fmt::Write, fs, path::Path};
 
 use clap::{Args, Command};
 
-use super::settings::{Guarding, Serving};
+use super::{
+    calling::Calling,
+    settings::{Guarding, Serving},
+};
 use crate::logging::Logging;
 
 /// What a file says. One file does for both servers: `dev` leaves out what is for production.
@@ -12,6 +15,7 @@ use crate::logging::Logging;
 pub(super) struct File {
     pub(super) logging: Logging,
     pub(super) serving: Serving,
+    pub(super) calling: Calling,
     pub(super) guarding: Guarding,
 }
 
@@ -60,6 +64,7 @@ impl File {
         Ok(Self {
             logging: toml::from_str(text)?,
             serving: toml::from_str(text)?,
+            calling: toml::from_str(text)?,
             guarding: toml::from_str(text)?,
         })
     }
@@ -67,9 +72,9 @@ impl File {
 
 /// What the options are called.
 fn options() -> Vec<String> {
-    let command = Logging::augment_args(Guarding::augment_args(Serving::augment_args(
-        Command::new("options"),
-    )));
+    let command = Serving::augment_args(Command::new("options"));
+    let command = Guarding::augment_args(Calling::augment_args(command));
+    let command = Logging::augment_args(command);
     let mut options: Vec<_> = command
         .get_arguments()
         .filter_map(|argument| argument.get_long().map(str::to_owned))
@@ -88,6 +93,13 @@ mod tests {
         host = "::1"
         db = "a.db"
         app = ["http://localhost:3000/api/inngest"]
+        no-discovery = true
+        poll-interval = "1m"
+        retries = 2
+        retry-interval = "1s"
+        call-timeout = "1h"
+        ignore-unsupported = ["throttle"]
+        expose-result = ["app-f"]
         retention = "1d"
         connections-per-address = 2
         grace = "3s"
@@ -110,7 +122,12 @@ mod tests {
         let file = File::parse(ALL).unwrap();
         let (serving, guarding) = (&file.serving, &file.guarding);
         assert!(serving.port.is_some() && serving.host.is_some() && serving.db.is_some());
-        assert!(serving.retention.is_some() && serving.grace.is_some() && !serving.app.is_empty());
+        assert!(serving.retention.is_some() && serving.grace.is_some());
+        let calling = &file.calling;
+        assert!(calling.app.len() == 1 && calling.no_discovery == Some(true));
+        assert!(calling.poll_interval.is_some() && calling.retries == Some(2));
+        assert!(calling.retry_interval.is_some() && calling.call_timeout.is_some());
+        assert!(calling.ignore_unsupported.len() == 1 && calling.expose_result.len() == 1);
         assert!(serving.connections_per_address.is_some());
         assert!(guarding.signing_key.is_some() && guarding.signing_key_fallback.is_some());
         assert!(guarding.event_key.len() == 2 && guarding.cors_origin.len() == 1);

@@ -1,12 +1,13 @@
 //! `stepcast dev` and `stepcast start`: a server, from its settings to a running engine, and back to nothing.
 //!
-//! - [`settings`]: what can be set; [`mod@file`]: the same as TOML.
+//! - [`settings`] and [`calling`]: what can be set; [`mod@file`]: the same as TOML.
 //! - [`config`]: from what was given to what holds, a pure decision.
 //! - [`server`]: from there to a server, and its end; [`apps`]: functions that are served over HTTP.
 //! - [`announcement`]: what it says when it is ready; [`signal`]: when it is to end.
 
 mod announcement;
 mod apps;
+mod calling;
 mod config;
 mod file;
 mod server;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use self::{
+    calling::Calling,
     config::Config,
     file::File,
     settings::{Guarding, Serving},
@@ -55,6 +57,8 @@ pub(crate) struct Dev {
     source: Source,
     #[command(flatten)]
     serving: Serving,
+    #[command(flatten)]
+    calling: Calling,
 }
 
 /// Serve in production: a database file, keys, and TLS in front
@@ -65,6 +69,8 @@ pub(crate) struct Start {
     source: Source,
     #[command(flatten)]
     serving: Serving,
+    #[command(flatten)]
+    calling: Calling,
     #[command(flatten)]
     guarding: Guarding,
 }
@@ -82,8 +88,9 @@ impl Dev {
     pub(crate) async fn run(self, logging: Logging, output: Output) -> Result<(), Failure> {
         let file = self.source.read()?;
         logging.over(file.logging).begin();
-        let config = Config::dev(self.serving.over(file.serving));
-        server::run(config, output).await
+        let calling = self.calling.over(file.calling);
+        let config = Config::dev(self.serving.over(file.serving), calling);
+        server::run(config.map_err(Failure::usage)?, output).await
     }
 }
 
@@ -93,7 +100,8 @@ impl Start {
         logging.over(file.logging).begin();
         let guarding = self.guarding.over(Guarding::of_inngest(environment));
         let guarding = guarding.over(file.guarding);
-        let config = Config::start(self.serving.over(file.serving), guarding);
+        let calling = self.calling.over(file.calling);
+        let config = Config::start(self.serving.over(file.serving), calling, guarding);
         server::run(config.map_err(Failure::usage)?, output).await
     }
 }

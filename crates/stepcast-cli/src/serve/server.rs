@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     announcement::Announcement,
-    apps,
+    apps::Calls,
     config::{Config, Database, Mode, Production},
     signal::Signals,
     token_secret,
@@ -35,7 +35,6 @@ pub(super) async fn run(config: Config, output: Output) -> Result<(), Failure> {
     let listener = listen(config.listen).await?;
     let bound = listener.local_addr().map_err(Failure::failed)?;
     let mut signals = Signals::listen()?;
-    let served = apps::worker(&config.apps)?;
     let announcement = Announcement::of(&config, bound);
     let Config {
         database,
@@ -43,14 +42,19 @@ pub(super) async fn run(config: Config, output: Output) -> Result<(), Failure> {
         connections_per_address,
         grace,
         mode,
+        apps,
         ..
     } = config;
+    let calls = Calls::new(apps, kind(&mode), bound);
     let (keys, gateway) = guards(mode, &database);
     let gateway = gateway.with_connections_per_address(connections_per_address);
     let store = open(database).await?;
     let options = EngineOptions::default().with_retention(retention);
-    let engine = Engine::open(store, served.functions, served.worker, options).await;
+    let worker = calls.worker.clone();
+    let engine = Engine::open(store, Vec::new(), Arc::new(worker.clone()), options).await;
     let engine = engine.map_err(Failure::failed)?;
+    let served = calls.open(engine.clone()).await?;
+    let gateway = gateway.with_worker(worker).with_apps(served.apps.clone());
     let gateway = Gateway::new(engine.clone(), gateway).await;
     let server = Server {
         engine,
@@ -59,6 +63,7 @@ pub(super) async fn run(config: Config, output: Output) -> Result<(), Failure> {
     };
     // A server whose output nobody reads serves all the same.
     drop(output.fact(&announcement, &announcement));
+    let _watch = served.watch();
     server.serve(listener, keys, &mut signals).await
 }
 
@@ -69,6 +74,14 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
             "address {address} cannot be listened on: {error}; give another one with --port or --host"
         ))
     })
+}
+
+/// What SDKs are told they talk to.
+fn kind(mode: &Mode) -> ServerKind {
+    match mode {
+        Mode::Dev => ServerKind::Dev,
+        Mode::Production(_) => ServerKind::Cloud,
+    }
 }
 
 /// Who may use it, and what it tells whom.

@@ -1,6 +1,6 @@
 //! What can be set, on the line, in the environment and in the file. Nothing is decided here but which of them counts.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, builder::BoolishValueParser};
 use serde::Deserialize;
@@ -26,16 +26,6 @@ pub(crate) struct Serving {
     /// The database file, made where there is none [default: dev keeps everything in memory, start has stepcast.db]
     #[arg(long, value_name = "FILE", env = "STEPCAST_DB", hide_env_values = true)]
     pub(crate) db: Option<PathBuf>,
-    /// An app's address, e.g. `http://localhost:3000/api/inngest`; may be given several times
-    #[arg(
-        short = 'u',
-        long,
-        value_name = "URL",
-        env = "STEPCAST_APP",
-        hide_env_values = true,
-        value_delimiter = ','
-    )]
-    pub(crate) app: Vec<AppUrl>,
     /// How long runs that have ended are kept, with a unit: s, m, h, d [default: 7d]
     #[arg(
         long,
@@ -118,16 +108,6 @@ pub(crate) struct Guarding {
     pub(crate) behind_tls: Option<bool>,
 }
 
-/// Where an app answers calls of its functions.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct AppUrl(String);
-
-/// A text that is no app's address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("app `{0}` is no address of one; give it as `http://localhost:3000/api/inngest`")]
-pub(crate) struct BadAppUrl(String);
-
 impl Serving {
     /// These settings, and for what they do not say those below.
     pub(crate) fn over(self, below: Self) -> Self {
@@ -135,7 +115,6 @@ impl Serving {
             port,
             host,
             db,
-            app,
             retention,
             connections_per_address,
             grace,
@@ -144,7 +123,6 @@ impl Serving {
             port: port.or(below.port),
             host: host.or(below.host),
             db: db.or(below.db),
-            app: list(app, below.app),
             retention: retention.or(below.retention),
             connections_per_address: connections_per_address.or(below.connections_per_address),
             grace: grace.or(below.grace),
@@ -185,7 +163,7 @@ impl Guarding {
 }
 
 /// A list counts as a whole.
-fn list<T>(above: Vec<T>, below: Vec<T>) -> Vec<T> {
+pub(super) fn list<T>(above: Vec<T>, below: Vec<T>) -> Vec<T> {
     if above.is_empty() { below } else { above }
 }
 
@@ -195,39 +173,6 @@ fn origins<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Orig
     origins
         .collect::<Result<_, _>>()
         .map_err(serde::de::Error::custom)
-}
-
-impl FromStr for AppUrl {
-    type Err = BadAppUrl;
-
-    fn from_str(text: &str) -> Result<Self, BadAppUrl> {
-        let rest = text
-            .strip_prefix("http://")
-            .or_else(|| text.strip_prefix("https://"));
-        let is_address = rest.is_some_and(|rest| {
-            let host = rest.split('/').next().unwrap_or_default();
-            !host.is_empty() && !rest.bytes().any(|byte| byte.is_ascii_whitespace())
-        });
-        if is_address {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(BadAppUrl(text.chars().take(128).collect()))
-        }
-    }
-}
-
-impl TryFrom<String> for AppUrl {
-    type Error = BadAppUrl;
-
-    fn try_from(text: String) -> Result<Self, BadAppUrl> {
-        text.parse()
-    }
-}
-
-impl fmt::Display for AppUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 #[cfg(test)]
@@ -278,25 +223,5 @@ mod tests {
             ..Guarding::default()
         };
         assert_eq!(ours.over(inngest).event_key, [Secret::from("ours")]);
-    }
-
-    #[test]
-    fn apps_have_addresses() {
-        assert!(
-            "http://localhost:3000/api/inngest"
-                .parse::<AppUrl>()
-                .is_ok()
-        );
-        for bad in [
-            "",
-            "localhost:3000",
-            "http://",
-            "http:///x",
-            "http://a b",
-            "ftp://a",
-        ] {
-            let error = bad.parse::<AppUrl>().unwrap_err().to_string();
-            assert!(error.contains(&format!("`{bad}`")), "{error}");
-        }
     }
 }

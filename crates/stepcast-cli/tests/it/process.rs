@@ -180,6 +180,11 @@ impl Server {
         all
     }
 
+    /// Waits until it says something about this on its standard error.
+    pub(crate) fn err_with(&self, part: &str) -> String {
+        self.process.err_with(part)
+    }
+
     pub(crate) fn kill(self) {
         self.process.kill();
     }

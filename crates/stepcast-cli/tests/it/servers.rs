@@ -123,17 +123,34 @@ fn a_port_or_a_file_that_is_taken_is_named() {
 }
 
 #[test]
-fn apps_over_http_are_refused_by_name_until_they_can_be_served() {
-    let refused = run([
+fn an_app_that_is_down_is_said_and_the_server_serves_on() {
+    let server = Server::of(stepcast([
         "dev",
+        "--json",
         "--port",
         "0",
         "-u",
-        "http://localhost:3000/api/inngest",
-    ]);
-    assert_eq!(refused.code, 2);
-    let part = "`http://localhost:3000/api/inngest` cannot be served";
-    assert!(refused.err.contains(part), "{refused:?}");
+        "http://127.0.0.1:9/api/inngest",
+    ]));
+    let process = server.start(&["runs"]);
+    assert_eq!(process.end().code, 0);
+    server.err_with("http://127.0.0.1:9/api/inngest");
+    assert_eq!(server.end(Signal::TERM).code, 0);
+    for (arguments, part) in [
+        (
+            ["-u", "localhost:3000"],
+            "app `localhost:3000` is no address",
+        ),
+        (["--retries", "21"], "retries are 21, at most 20"),
+        (
+            ["--ignore-unsupported", "retries"],
+            "`retries` is no option",
+        ),
+    ] {
+        let refused = run(["dev", "--port", "0"].iter().chain(&arguments));
+        assert_eq!(refused.code, 2);
+        assert!(refused.err.contains(part), "{refused:?}");
+    }
 }
 
 #[test]
