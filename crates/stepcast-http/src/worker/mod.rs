@@ -3,9 +3,9 @@
 //! Owns the calls of runs that are leased, and nothing that outlives the process. Never decides what a run is: it reports to the engine
 //! through leases, and hears of commits. The engine starts it; SDKs reach it through the routes of checkpoints and state.
 //!
-//! - [`served`]: what the worker needs of others.
-//! - [`client`]: makes the requests to apps.
-//! - [`apps`]: which apps there are, and what functions they have.
+//! - `served`: what the worker needs of others.
+//! - `client`: makes the requests to apps.
+//! - `apps`: which apps there are, and what functions they have.
 //! - `plan`: the decisions about one run, pure; `memory`: what is known of its steps; `heard`: what answers mean; `report`: what is to be
 //!   said of a step.
 //! - `driver`: carries the decisions out; `deliver`: says them to the engine; `drivers`: who drives which run; `recollection`: what is

@@ -1,8 +1,8 @@
 //! Apps: which there are, what functions they have, and whether they answer.
 //!
-//! - [`registration`]: what an app says of itself; [`conversion`]: what the engine makes of it; [`error`]: why it is refused.
-//! - [`directory`]: what is known; [`stored`]: how it outlives the process; [`uuid`]: the ids by which SDKs know functions.
-//! - [`sync`]: asks an app; [`watch`]: asks again and again; [`handler`]: what is to be said of the answers; [`discovery`]: where to look
+//! - `registration`: what an app says of itself; `conversion`: what the engine makes of it; `error`: why it is refused.
+//! - `directory`: what is known; `stored`: how it outlives the process; `uuid`: the ids by which SDKs know functions.
+//! - `sync`: asks an app; `watch`: asks again and again; `handler`: what is to be said of the answers; `discovery`: where to look
 //!   when nobody has said it.
 //!
 //! An app comes in by three ways that end in [`Apps::register`]: it registers itself, it is asked by its URL, or it was known before a

@@ -1,8 +1,8 @@
 //! The client of apps: signs requests, sends them over connections that stay open, gives up in time, and checks who has answered.
 //!
-//! - [`connector`]: connections, plain and with TLS; never one to this server itself.
-//! - [`tls`]: where the cryptography for them comes from.
-//! - [`signer`]: signatures of requests and answers.
+//! - `connector`: connections, plain and with TLS; never one to this server itself.
+//! - `tls`: where the cryptography for them comes from.
+//! - `signer`: signatures of requests and answers.
 //!
 //! Follows no redirect: a function's URL is registered, and what is sent there is for nobody else.
 
