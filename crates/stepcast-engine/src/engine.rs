@@ -15,7 +15,9 @@ use crate::{
     clock::{Clock, Entropy},
     error::EngineError,
     hub::{Draft, Hub, Outgoing},
-    runs::{Accepted, CancelReason, FunctionConfig, Home, IdSeed, Runs, Settings, Worker},
+    runs::{
+        Accepted, CancelReason, FunctionConfig, Home, IdSeed, RunFrames, Runs, Settings, Worker,
+    },
     store::{
         Batch, CommitError, EventQuery, Expect, Outcome, Refusal, RunQuery, RunRow, Store,
         StoreExt, StoredEvent, Write,
@@ -31,6 +33,7 @@ pub struct EngineOptions {
     topic_bounds: Bounds,
     runs_in_memory: usize,
     retention: Duration,
+    run_frames: RunFrames,
     home: Home,
 }
 
@@ -43,6 +46,7 @@ impl Default for EngineOptions {
             topic_bounds: Bounds::default(),
             runs_in_memory: limits::RUNS_IN_MEMORY,
             retention: limits::RETENTION,
+            run_frames: RunFrames::default(),
             home: Home::OwnThread,
         }
     }
@@ -77,6 +81,12 @@ impl EngineOptions {
     #[must_use]
     pub fn with_retention(self, retention: Duration) -> Self {
         Self { retention, ..self }
+    }
+
+    /// Which channels tell pages of npm `inngest` that a run has ended ([`RunFrames::Own`]).
+    #[must_use]
+    pub fn with_run_frames(self, run_frames: RunFrames) -> Self {
+        Self { run_frames, ..self }
     }
 
     /// How much is kept of topics that do not say it themselves ([`limits::LOG_MESSAGES`], [`limits::LOG_BYTES`],
@@ -188,6 +198,7 @@ impl Engine {
             topic_bounds,
             runs_in_memory,
             retention,
+            run_frames,
             home,
         } = options;
         catalog.set_default_bounds(topic_bounds);
@@ -201,6 +212,7 @@ impl Engine {
                 entropy: entropy.clone(),
                 runs_in_memory,
                 retention,
+                frames: run_frames,
                 home,
             },
         );
@@ -318,24 +330,71 @@ impl Engine {
             })
         });
         let draft = Draft::new(topic, keep, payload, origin);
-        match key {
-            None if durable => Ok(self
-                .0
-                .hub
-                .publish_durable(Outgoing { channel, draft }, Batch::default())
-                .await?),
-            None => match run {
-                Some(run) => match self.0.runs.speak(run, &channel, draft).await? {
-                    Ok(cursor) => Ok(cursor),
-                    Err(draft) => Ok(self.0.hub.try_publish(&channel, draft).await?),
-                },
-                None => Ok(self.0.hub.try_publish(&channel, draft).await?),
+        let draft = match run {
+            Some(run) if !durable && key.is_none() => {
+                match self.0.runs.speak(run, &channel, draft).await? {
+                    Ok(cursor) => return Ok(cursor),
+                    Err(draft) => draft,
+                }
+            }
+            Some(_) | None => draft,
+        };
+        let mark = match run {
+            Some(run)
+                if self
+                    .0
+                    .runs
+                    .marks_from_outside(run, &channel, &draft)
+                    .await? =>
+            {
+                Some(run)
+            }
+            Some(_) | None => None,
+        };
+        let outgoing = Outgoing {
+            channel: Arc::clone(&channel),
+            draft,
+        };
+        let hub = &self.0.hub;
+        let cursor = match key {
+            None if durable => {
+                let mark = |batch: &mut Batch, cursors: &[Cursor]| {
+                    batch.writes.extend(mark_of(mark, channel.name(), cursors));
+                };
+                hub.commit_one(Batch::default(), outgoing, mark).await?
+            }
+            None => {
+                let of = channel.name().clone();
+                let numbered = |batch: &mut Batch, cursor: Cursor| {
+                    batch.writes.extend(mark_of(mark, &of, &[cursor]));
+                };
+                let (runs, of) = (self.0.runs.clone(), Arc::clone(&channel));
+                let fated = move |is_written| {
+                    if let Some(run) = mark.filter(|_| is_written) {
+                        runs.on_marked_from_outside(run, &of);
+                    }
+                };
+                let draft = outgoing.draft;
+                let posted = hub.try_publish_with(&channel, draft, numbered, fated);
+                return Ok(posted.await?);
+            }
+            Some(key) => match self.publish_once(outgoing, key, mark).await {
+                Err(CommitError::Refused(Refusal::KeyUsed(cursor))) => return Ok(cursor),
+                result => result?,
             },
-            Some(key) => self.publish_once(Outgoing { channel, draft }, key).await,
+        };
+        if let Some(run) = mark {
+            self.0.runs.on_marked_from_outside(run, &channel);
         }
+        Ok(cursor)
     }
 
-    async fn publish_once(&self, outgoing: Outgoing, key: String) -> Result<Cursor, EngineError> {
+    async fn publish_once(
+        &self,
+        outgoing: Outgoing,
+        key: String,
+        mark: Option<RunId>,
+    ) -> Result<Cursor, CommitError> {
         let now = self.0.clock.now();
         let channel = outgoing.channel.name().clone();
         let batch = Batch {
@@ -351,11 +410,9 @@ impl Engine {
                 until,
             });
             batch.writes.extend(keys);
+            batch.writes.extend(mark_of(mark, &channel, cursors));
         };
-        match self.0.hub.commit_one(batch, outgoing, remember).await {
-            Err(CommitError::Refused(Refusal::KeyUsed(cursor))) => Ok(cursor),
-            result => Ok(result?),
-        }
+        self.0.hub.commit_one(batch, outgoing, remember).await
     }
 
     /// What is kept of a channel. One that was never written is empty.
@@ -526,6 +583,12 @@ impl Engine {
         self.0.runs.forget_ends();
         Ok(closed?)
     }
+}
+
+/// What the store is to know of a run that has published on a channel.
+fn mark_of(run: Option<RunId>, channel: &ChannelName, cursors: &[Cursor]) -> Option<Write> {
+    let (run, first) = (run?, cursors.first()?);
+    Some(Write::RunChannel(run, channel.clone(), *first))
 }
 
 fn view(row: RunRow) -> RunView {

@@ -35,8 +35,11 @@ pub enum Kind {
         /// Earlier messages of the attempt stand.
         after: Cursor,
     },
-    /// Every run that the channel is named after has ended. Only npm `inngest` is told so, as a frame of kind `run`; it is not kept.
+    /// The run that counts for the channel has ended. Only npm `inngest` is told so, as a frame of kind `run`; it is not kept.
     Ended,
+    /// Where a run is that the channel belongs to, or that has published there. Only npm `inngest` connections that read the topic `$run`
+    /// are told so, as a frame of kind `run`; it is not kept.
+    Status,
 }
 
 /// One item of a channel's log: a published message, or the record that some are void.
@@ -65,7 +68,7 @@ impl Message {
     pub fn is_data(&self) -> bool {
         match self.kind {
             Kind::Data => true,
-            Kind::Rollback { .. } | Kind::Ended => false,
+            Kind::Rollback { .. } | Kind::Ended | Kind::Status => false,
         }
     }
 
@@ -73,7 +76,7 @@ impl Message {
     #[must_use]
     pub fn voids(&self, other: &Self) -> bool {
         match self.kind {
-            Kind::Data | Kind::Ended => false,
+            Kind::Data | Kind::Ended | Kind::Status => false,
             Kind::Rollback { after } => {
                 other.is_data()
                     && other.topic == self.topic
@@ -96,7 +99,7 @@ impl Message {
         let frame = DataFrame {
             kind: match self.kind {
                 Kind::Data | Kind::Rollback { .. } => "data",
-                Kind::Ended => "run",
+                Kind::Ended | Kind::Status => "run",
             },
             data: &data,
             created_at: self.created_at.to_string(),

@@ -64,7 +64,7 @@ pub use crate::{
 pub use stepcast_engine::{
     EngineOptions,
     clock::{Clock, Entropy},
-    runs::Retry,
+    runs::{Retry, RunFrames},
     store::sqlite::{Durability, SqliteOptions},
 };
 #[cfg(feature = "embedded")]

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use stepcast_engine::runs::RunFrames;
 use stepcast_http::{BadKey, Keys, Origin};
 use stepcast_protocol::{
     limits,
@@ -31,6 +32,7 @@ pub(super) struct Config {
     pub(super) database: Database,
     pub(super) apps: Apps,
     pub(super) retention: Duration,
+    pub(super) run_frames: RunFrames,
     pub(super) connections_per_address: usize,
     pub(super) grace: Duration,
     pub(super) mode: Mode,
@@ -177,6 +179,7 @@ impl Config {
             host,
             db,
             retention,
+            run_frames,
             connections_per_address,
             grace,
         } = serving;
@@ -185,6 +188,7 @@ impl Config {
             database: db.map_or(database, Database::File),
             apps,
             retention: retention.map_or(limits::RETENTION, |span| span.0),
+            run_frames: run_frames.map_or_else(RunFrames::default, Into::into),
             connections_per_address: connections_per_address
                 .unwrap_or(limits::CONNECTIONS_PER_ADDRESS),
             grace: grace.map_or(GRACE, |span| span.0),
@@ -226,7 +230,7 @@ impl Apps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{secret::Secret, span::Span};
+    use crate::{secret::Secret, serve::settings, span::Span};
 
     const KEY: &str = "signkey-prod-00112233445566778899aabbccddeeff";
 
@@ -246,6 +250,7 @@ mod tests {
         assert_eq!(dev.database, Database::Memory);
         assert_eq!(dev.grace, Duration::from_secs(10));
         assert_eq!(dev.retention, Duration::from_secs(7 * 24 * 60 * 60));
+        assert_eq!(dev.run_frames, RunFrames::Own);
         assert_eq!(dev.connections_per_address, 1_024);
         let start = Config::start(Serving::default(), Calling::default(), good()).unwrap();
         assert_eq!(start.listen, dev.listen);
@@ -259,6 +264,7 @@ mod tests {
             host: Some("::".parse().unwrap()),
             db: Some("x.db".into()),
             retention: Some(Span(Duration::from_secs(1))),
+            run_frames: Some(settings::RunFrames::All),
             connections_per_address: Some(2),
             grace: Some(Span(Duration::from_secs(3))),
         };
@@ -280,6 +286,7 @@ mod tests {
             assert_eq!(config.listen.to_string(), "[::]:1");
             assert_eq!(config.database, Database::File("x.db".into()));
             assert_eq!(config.retention, Duration::from_secs(1));
+            assert_eq!(config.run_frames, RunFrames::All);
             assert_eq!(config.connections_per_address, 2);
             assert_eq!(config.grace, Duration::from_secs(3));
         }

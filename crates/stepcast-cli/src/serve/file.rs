@@ -101,6 +101,7 @@ mod tests {
         ignore-unsupported = ["throttle"]
         expose-result = ["app-f"]
         retention = "1d"
+        run-frames = "all"
         connections-per-address = 2
         grace = "3s"
         signing-key = "s"
@@ -128,7 +129,7 @@ mod tests {
         assert!(calling.poll_interval.is_some() && calling.retries == Some(2));
         assert!(calling.retry_interval.is_some() && calling.call_timeout.is_some());
         assert!(calling.ignore_unsupported.len() == 1 && calling.expose_result.len() == 1);
-        assert!(serving.connections_per_address.is_some());
+        assert!(serving.connections_per_address.is_some() && serving.run_frames.is_some());
         assert!(guarding.signing_key.is_some() && guarding.signing_key_fallback.is_some());
         assert!(guarding.event_key.len() == 2 && guarding.cors_origin.len() == 1);
         assert!(guarding.token_secret.is_some() && guarding.behind_tls == Some(true));
@@ -147,6 +148,10 @@ mod tests {
             ("port = 70000", "70000"),
             ("retention = \"7\"", "`7` is no length of time"),
             ("retention = 7", "retention = 7"),
+            (
+                "run-frames = \"some\"",
+                "unknown variant `some`, expected one of `off`, `own`, `all`",
+            ),
             ("cors-origin = [\"*\"]", "origin `*` is none"),
             ("app = [\"x\"]", "app `x` is no address"),
             ("log = \"loud\"", "loud"),

@@ -39,6 +39,7 @@ pub(super) async fn run(config: Config, output: Output) -> Result<(), Failure> {
     let Config {
         database,
         retention,
+        run_frames,
         connections_per_address,
         grace,
         mode,
@@ -49,7 +50,9 @@ pub(super) async fn run(config: Config, output: Output) -> Result<(), Failure> {
     let (keys, gateway) = guards(mode, &database);
     let gateway = gateway.with_connections_per_address(connections_per_address);
     let store = open(database).await?;
-    let options = EngineOptions::default().with_retention(retention);
+    let options = EngineOptions::default()
+        .with_retention(retention)
+        .with_run_frames(run_frames);
     let worker = calls.worker.clone();
     let engine = Engine::open(store, Vec::new(), Arc::new(worker.clone()), options).await;
     let engine = engine.map_err(Failure::failed)?;

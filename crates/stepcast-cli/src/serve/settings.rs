@@ -2,8 +2,9 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use clap::{Args, builder::BoolishValueParser};
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use serde::Deserialize;
+use stepcast_engine::runs;
 use stepcast_http::Origin;
 
 use crate::{secret::Secret, span::Span};
@@ -34,6 +35,15 @@ pub(crate) struct Serving {
         hide_env_values = true
     )]
     pub(crate) retention: Option<Span>,
+    /// Which channels tell pages of npm `inngest` that a run has ended; such a page closes for good: `own`, those named after the
+    /// run (its id, its event's, or `runId` in the event's data); `all`, those on which it has published too; `off`, none [default: own]
+    #[arg(
+        long,
+        value_name = "WHICH",
+        env = "STEPCAST_RUN_FRAMES",
+        hide_env_values = true
+    )]
+    pub(crate) run_frames: Option<RunFrames>,
     /// Connections of readers from one address; behind a proxy all have the proxy's [default: 1024]
     #[arg(
         long,
@@ -108,6 +118,25 @@ pub(crate) struct Guarding {
     pub(crate) behind_tls: Option<bool>,
 }
 
+/// Which channels tell pages of npm `inngest` that a run has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RunFrames {
+    Off,
+    Own,
+    All,
+}
+
+impl From<RunFrames> for runs::RunFrames {
+    fn from(frames: RunFrames) -> Self {
+        match frames {
+            RunFrames::Off => Self::Off,
+            RunFrames::Own => Self::Own,
+            RunFrames::All => Self::All,
+        }
+    }
+}
+
 impl Serving {
     /// These settings, and for what they do not say those below.
     pub(crate) fn over(self, below: Self) -> Self {
@@ -116,6 +145,7 @@ impl Serving {
             host,
             db,
             retention,
+            run_frames,
             connections_per_address,
             grace,
         } = self;
@@ -124,6 +154,7 @@ impl Serving {
             host: host.or(below.host),
             db: db.or(below.db),
             retention: retention.or(below.retention),
+            run_frames: run_frames.or(below.run_frames),
             connections_per_address: connections_per_address.or(below.connections_per_address),
             grace: grace.or(below.grace),
         }

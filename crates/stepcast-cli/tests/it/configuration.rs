@@ -65,6 +65,10 @@ fn what_is_wrong_is_named_and_ends_with_2() {
         (&["dev", "--config", "/nowhere/x.toml"], "/nowhere/x.toml"),
         (&["dev", "--grace", "10"], "`10` is no length of time"),
         (&["dev", "--port", "x"], "--port"),
+        (
+            &["dev", "--run-frames", "some"],
+            "[possible values: off, own, all]",
+        ),
         (&["nonsense"], "nonsense"),
     ] {
         let refused = run(arguments);

@@ -8,4 +8,5 @@ mod lives;
 mod prepared;
 mod process;
 mod proxy;
+mod run_frames;
 mod servers;

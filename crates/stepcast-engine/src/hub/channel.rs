@@ -1,6 +1,10 @@
 //! One channel in memory: its log and what its topics fold to behind a short lock, and those who watch it.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use parking_lot::{Mutex, MutexGuard};
 use stepcast_protocol::{ChannelName, Cursor, Epoch, Keep, Kind, Timestamp, TopicName};
@@ -38,6 +42,8 @@ pub struct Channel {
     pub(super) written: Notify,
     /// Told when what is kept was changed, for those who are reading it.
     pub(super) rewritten: Notify,
+    /// How many ask for its runs.
+    pub(super) followers: AtomicUsize,
 }
 
 pub(super) struct State {
@@ -131,7 +137,7 @@ impl State {
                 }
             }
             match message.kind {
-                Kind::Data | Kind::Ended => {}
+                Kind::Data | Kind::Ended | Kind::Status => {}
                 Kind::Rollback { .. } => self.log.void(message),
             }
         }
@@ -195,6 +201,7 @@ impl Channel {
             state: Mutex::new(State::new(log, now)),
             written: Notify::new(),
             rewritten: Notify::new(),
+            followers: AtomicUsize::new(0),
         }
     }
 

@@ -6,7 +6,8 @@
 //!
 //! - `log` (pure): numbers and what is visible; `fold` (pure): what a topic comes to; `channel`: both behind a lock.
 //! - `directory`: which channels are in memory, `segments`: what they are named after; `publish`: how messages come in.
-//! - `entry`: how a reader begins; `gaps`: what it has lost; `subscription`: a reader in this process; `derive`: topics made from runs.
+//! - `entry`: how a reader begins; `gaps`: what it has lost; `subscription`: a reader in this process; `derive`: topics made from runs;
+//!   `follow`: who asks for them as npm `inngest` does.
 //! - `retention`: what has to go; `rewrite`: how what is kept is changed, so that memory and store say the same.
 
 mod channel;
@@ -14,6 +15,7 @@ mod derive;
 mod directory;
 mod entry;
 mod fold;
+mod follow;
 mod gaps;
 mod log;
 mod publish;
@@ -25,6 +27,7 @@ mod subscription;
 pub use self::{
     channel::{Channel, Watch, WatchGuard},
     entry::{Entry, Notice, Position, ReadError, TopicFilter},
+    follow::Follow,
     gaps::{StoredPage, Trims},
     log::{Posted, Slice},
     publish::{Draft, Outgoing, PublishError},
@@ -34,6 +37,7 @@ pub(crate) use self::{
     derive::{Derive, Piece},
     publish::Accepted,
     retention::Place,
+    segments::is_named_after,
 };
 
 use std::{
@@ -64,6 +68,8 @@ struct Inner {
     channels: Directory,
     /// Who makes the topics of runs.
     derive: OnceLock<Arc<dyn Derive>>,
+    /// How many ask for the runs of some channel.
+    followers: Arc<AtomicUsize>,
     /// Bytes of messages that were accepted and have no fate in the store yet.
     unwritten: AtomicUsize,
     /// Set while the store refuses for want of space: publishers then wait for their commit instead of being believed at once.
@@ -85,6 +91,7 @@ impl Hub {
             catalog,
             channels,
             derive: OnceLock::new(),
+            followers: Arc::default(),
             unwritten: AtomicUsize::new(0),
             no_space: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
@@ -107,6 +114,12 @@ impl Hub {
     /// The channel, if it is in memory.
     pub(crate) fn find(&self, name: &ChannelName) -> Option<Arc<Channel>> {
         self.0.channels.find(name)
+    }
+
+    /// The channel, if somebody reads it.
+    pub(crate) fn find_read(&self, name: &ChannelName) -> Option<Arc<Channel>> {
+        self.find(name)
+            .filter(|channel| channel.state().is_watched())
     }
 
     /// Channels that somebody reads and whose names have this segment.

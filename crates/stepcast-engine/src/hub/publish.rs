@@ -43,11 +43,16 @@ impl Draft {
         }
     }
 
-    /// Says that every run the channel is named after has ended.
-    pub(crate) fn ended(topic: TopicName, payload: Bytes, origin: Arc<Origin>) -> Self {
+    /// Tells pages of npm `inngest` something of a run.
+    pub(crate) fn for_npm(
+        topic: TopicName,
+        kind: Kind,
+        payload: Bytes,
+        origin: Option<Arc<Origin>>,
+    ) -> Self {
         Self {
-            kind: Kind::Ended,
-            ..Self::new(topic, Keep::Live, payload, Some(origin))
+            kind,
+            ..Self::new(topic, Keep::Live, payload, origin)
         }
     }
 
@@ -163,9 +168,21 @@ impl Hub {
         channel: &Arc<Channel>,
         draft: Draft,
     ) -> Result<Cursor, PublishError> {
+        self.try_publish_with(channel, draft, |_, _| {}, |_| {})
+            .await
+    }
+
+    /// The same, where more is written with the message; see [`Self::post`].
+    pub(crate) async fn try_publish_with(
+        &self,
+        channel: &Arc<Channel>,
+        draft: Draft,
+        numbered: impl FnOnce(&mut Batch, Cursor),
+        fated: impl FnOnce(bool) + Send + 'static,
+    ) -> Result<Cursor, PublishError> {
         self.prepare(channel, &draft.topic, &draft.keep).await?;
         self.0.has_room(channel)?;
-        self.post(channel, draft, |_, _| {}, |_| {})?
+        self.post(channel, draft, numbered, fated)?
             .published()
             .await
     }

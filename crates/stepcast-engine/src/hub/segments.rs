@@ -20,6 +20,11 @@ fn segments(name: &ChannelName) -> impl Iterator<Item = &str> {
         .filter(|segment| !segment.is_empty())
 }
 
+/// Whether a channel is named after something.
+pub(crate) fn is_named_after(name: &ChannelName, segment: &str) -> bool {
+    segments(name).any(|found| found == segment)
+}
+
 impl Segments {
     pub(super) fn add(&self, channel: &Arc<Channel>) {
         let mut by_segment = self.0.lock();

@@ -148,7 +148,8 @@ impl Subscription {
         let is_skipped = self.skip.as_ref().is_some_and(|(until, topics)| {
             message.cursor <= *until && topics.contains(&message.topic)
         });
-        message.kind != Kind::Ended && self.topics.allows(&message.topic) && !is_skipped
+        let is_for_npm = matches!(message.kind, Kind::Ended | Kind::Status);
+        !is_for_npm && self.topics.allows(&message.topic) && !is_skipped
     }
 
     /// Whether topics that have snapshots are among those it reads right now.

@@ -15,6 +15,7 @@ use stepcast_protocol::{ChannelName, Cursor, Event, EventId, FunctionId, RunId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    Runs,
     command::Command,
     created::CreatedRun,
     lanes::Place,
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     error::EngineError,
-    hub::{self, Channel, Draft, Hub, Outgoing},
+    hub::{self, Channel, Draft, Outgoing},
     store::{Batch, CommitError, Expect, Phase, StepRow, StepState, StoredRun, Write},
 };
 
@@ -180,7 +181,7 @@ impl RunCell {
     /// Publishes a message of the run that is not durable, if its attempt may still publish.
     pub(super) fn publish(
         self: &Arc<Self>,
-        hub: &Hub,
+        runs: &Runs,
         lease: u32,
         channel: &Arc<Channel>,
         draft: Draft,
@@ -205,16 +206,16 @@ impl RunCell {
             }
         };
         let fated = {
-            let (cell, channel) = (Arc::clone(self), channel.name().clone());
+            let (runs, cell, channel) = (runs.clone(), Arc::clone(self), Arc::clone(channel));
             let is_first = admitted.is_first_on_channel;
             move |is_written| {
                 if is_first && is_written {
-                    cell.published().on_marked(channel);
+                    runs.on_marked(&cell, &channel);
                 }
             }
         };
         let topic = (draft.topic.clone(), draft.keep.clone());
-        let accepted = hub.post(channel, draft, mark, fated)?;
+        let accepted = runs.0.hub.post(channel, draft, mark, fated)?;
         published.note(&origin, channel, topic, accepted.cursor(), admitted);
         Ok(accepted)
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use stepcast_protocol::{EventId, FunctionId, RunError};
+use stepcast_protocol::{Cursor, EventId, FunctionId, RunError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
     command::{Command, Effect, Work},
     lanes::{Candidate, Place},
     lifecycle::News,
+    marks::Marks,
     published::Judged,
     state::RunState,
     transition::{self, Refused},
@@ -31,6 +32,8 @@ struct Prepared {
     commands: Vec<Accepted>,
     judged: Judged,
     news: News,
+    /// What the store knows from then on of where the run has published.
+    marks: Arc<Marks>,
     /// The events of the run's end, and the runs that they start.
     announced: Attached,
 }
@@ -69,11 +72,15 @@ impl Runs {
             self.retire(cell);
             return;
         };
+        let marks = Arc::clone(&prepared.marks);
+        let numbered = |batch: &mut Batch, cursors: &[Cursor]| {
+            batch.writes.extend(marks.writes(cell.id, cursors));
+        };
         let (runs, cell) = (self.clone(), Arc::clone(cell));
         let done = move |result: Result<_, CommitError>| {
             runs.on_committed(&cell, prepared, result.map(|_| ()))
         };
-        self.0.hub.commit(batch, outgoing, |_, _| {}, done);
+        self.0.hub.commit(batch, outgoing, numbered, done);
     }
 
     fn prepare(&self, cell: &RunCell) -> Option<(Batch, Vec<Outgoing>, Prepared)> {
@@ -140,6 +147,7 @@ impl Runs {
                 commands,
                 judged,
                 news,
+                marks: Arc::new(self.marks(cell, &outgoing)),
                 announced: Attached::default(),
             };
             (batch, outgoing, prepared)
@@ -195,6 +203,7 @@ impl Runs {
             commands,
             judged,
             news,
+            marks,
             announced,
         } = prepared;
         cell.published().on_committed(&judged);
@@ -230,6 +239,9 @@ impl Runs {
         }
         if let Some(run) = started {
             self.0.worker.start(run);
+        }
+        for channel in marks.channels() {
+            self.on_marked(cell, channel);
         }
         for reply in replies {
             drop(reply.send(Ok(())));
@@ -295,11 +307,9 @@ impl Runs {
 
     /// A run has ended: those who wait for it hear of it.
     fn on_ended(&self, cell: &RunCell) {
-        self.tell_owned(cell);
-        let (parent, outcome) = {
-            let state = cell.lock();
-            (state.run.row.parent.clone(), state.run.row.outcome.clone())
-        };
+        let row = cell.lock().run.row.clone();
+        let (parent, outcome) = (row.parent.clone(), row.outcome.clone());
+        self.tell_end(cell, row);
         for end in self.0.ends.lock().remove(&cell.id).unwrap_or_default() {
             end.send(()).ok();
         }

@@ -155,6 +155,7 @@ impl Runs {
             writes: _,
             once: _,
         } = created;
+        self.tell_followers(&row, &event, Vec::new);
         for cancel in cancels {
             self.0.waits.start(cancel, &event);
         }

@@ -273,7 +273,7 @@ impl RunLease {
         hub.prepare(&channel, &draft.topic, &draft.keep).await?;
         let post = || {
             self.cell
-                .publish(hub, self.number, &channel, draft.clone(), true)
+                .publish(&self.runs, self.number, &channel, draft.clone(), true)
         };
         let accepted = hub.when_there_is_room(&channel, post).await?;
         let published = accepted.published().await;

@@ -26,7 +26,7 @@ fn json(news: &impl Serialize) -> Bytes {
 }
 
 /// Where a run is. Its result is shown where its function exposes it.
-fn run_news(row: &RunRow, exposes_result: bool) -> Piece {
+pub(super) fn run_news(row: &RunRow, exposes_result: bool) -> Piece {
     let (error, result) = match &row.outcome {
         Some(Outcome::Err(error)) => (Some(error.shown()), None),
         Some(Outcome::Ok(json)) if exposes_result => (None, serde_json::from_slice(json).ok()),
@@ -126,6 +126,10 @@ impl Runs {
     pub(super) fn announce(&self, news: News, cell: &RunCell, run: &super::RunState) {
         if !news.run && news.steps.is_empty() {
             return;
+        }
+        if news.run {
+            let published = || cell.published().marked();
+            self.tell_followers(&run.row, &cell.event, published);
         }
         let Some(channel) = self.0.hub.find(&cell.channel) else {
             return;

@@ -2,8 +2,9 @@
 //!
 //! [`transition`] decides, without I/O. `Runs` carries its decisions out: it keeps the runs that are in memory (`cell`), gives them to the
 //! worker while there is room (`lanes`), and brings them what they wait for (`timers`, `waits`, the ends of other runs). `published` knows
-//! which of a run's messages may still be taken back, `lifecycle` tells those who watch where a run is, and `owners` pages of npm
-//! `inngest` that the run behind a channel has ended. It never polls user code and
+//! which of a run's messages may still be taken back, `lifecycle` tells those who watch where a run is. For pages of npm
+//! `inngest`, `owners` tells that the run behind a channel has ended, `followers` where runs are to those who ask, `marks` keeps on which
+//! channels a run has published, as far as `frames` says. It never polls user code and
 //! never numbers a message.
 
 mod background;
@@ -14,11 +15,14 @@ mod created;
 mod crons;
 mod endings;
 mod events;
+mod followers;
+mod frames;
 mod function;
 mod guards;
 mod lanes;
 mod lease;
 mod lifecycle;
+mod marks;
 mod once;
 mod owners;
 mod published;
@@ -62,6 +66,7 @@ pub use self::{
     cell::CommandError,
     command::{BodyFate, CancelReason, Command, Effect, Failure, StepKey, Work},
     events::{Accepted, IdSeed},
+    frames::RunFrames,
     function::{CancelOn, Cron, FunctionConfig, KeyLimit, LimitScope, Trigger},
     lease::{Awaited, RunLease},
     retry::{Pauses, Retry},
@@ -85,6 +90,7 @@ pub(crate) struct Settings {
     pub(crate) runs_in_memory: usize,
     /// How long runs that have ended stay.
     pub(crate) retention: Duration,
+    pub(crate) frames: RunFrames,
     pub(crate) home: Home,
 }
 
@@ -107,6 +113,7 @@ struct Inner {
     ends: Mutex<BTreeMap<RunId, Vec<oneshot::Sender<()>>>>,
     background: Background,
     retention: Duration,
+    frames: RunFrames,
     restarting: AtomicBool,
     /// Closed while what is in memory may not be what is in the store: no run is loaded then.
     gate: watch::Sender<Gate>,
@@ -136,6 +143,7 @@ impl Runs {
             entropy,
             runs_in_memory,
             retention,
+            frames,
             home,
         } = settings;
         let inner = Arc::new_cyclic(|myself| Inner {
@@ -153,6 +161,7 @@ impl Runs {
             ends: Mutex::default(),
             background: Background::start(home),
             retention,
+            frames,
             restarting: AtomicBool::new(false),
             gate: watch::Sender::new(Gate::Open),
             relieved_at: AtomicI64::new(0),

@@ -1,14 +1,16 @@
 //! Pages of npm `inngest` show a channel, not a run: they want to be told when the run behind it has ended, and close for good when they
-//! are. So only a channel that is named after the run is told, once, when every run of the same event has ended, and after its last message.
+//! are. So a channel that is named after the run is told, once, when every run that it is named after has ended, and after its last message;
+//! others are when [`RunFrames`] says so, or a page asks for them.
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use stepcast_protocol::{Event, Origin, RunId, RunStatus, TopicName, run::RUN_TOPIC};
+use stepcast_protocol::{
+    Event, EventId, Kind, Origin, RunId, RunStatus, TopicName, limits, run::RUN_TOPIC,
+};
 
-use super::{Runs, cell::RunCell};
+use super::{RunFrames, Runs, cell::RunCell};
 use crate::{
     hub::{Channel, Draft},
     store::{Outcome, RunQuery, RunRow, StoreError},
@@ -38,8 +40,8 @@ struct Ended<'a> {
     result: Option<&'a RawValue>,
 }
 
-/// Segments of names that make a channel the run's own.
-fn keys(run: RunId, event: &Event) -> Vec<String> {
+/// Segments of names that make a channel the run's own; the run's id is the first.
+pub(super) fn keys(run: RunId, event: &Event) -> Vec<String> {
     let mut keys = vec![run.to_string(), event.id.to_string()];
     if event.data.len() <= SEARCHED_BYTES
         && let Ok(Named { camel, snake }) = serde_json::from_slice(&event.data)
@@ -49,37 +51,104 @@ fn keys(run: RunId, event: &Event) -> Vec<String> {
     keys
 }
 
+/// Channels to be told, by whose end counts for them.
+struct Own {
+    /// Named by the run's id: the run's.
+    of_run: Vec<Arc<Channel>>,
+    /// Named after its event: that of all runs of the event.
+    of_event: Vec<Arc<Channel>>,
+}
+
+impl Own {
+    fn has(&self, channel: &Arc<Channel>) -> bool {
+        let mut all = self.of_run.iter().chain(&self.of_event);
+        all.any(|own| Arc::ptr_eq(own, channel))
+    }
+}
+
 impl Runs {
-    /// A run has ended: the channels that are named after it are told, if somebody reads them.
-    pub(super) fn tell_owned(&self, cell: &RunCell) {
-        let channels: Vec<_> = keys(cell.id, &cell.event)
-            .iter()
-            .flat_map(|key| self.0.hub.read_and_named_after(key))
-            .collect();
-        if channels.is_empty() {
+    /// A run has ended: the channels that are to be told are, if somebody reads them.
+    pub(super) fn tell_end(&self, cell: &RunCell, row: RunRow) {
+        let looks_further = match self.0.frames {
+            RunFrames::Off => return,
+            RunFrames::Own => self.0.hub.has_followers(),
+            RunFrames::All => true,
+        };
+        let own = self.own(cell);
+        if !looks_further && own.of_run.is_empty() && own.of_event.is_empty() {
             return;
         }
-        let (runs, id, event) = (self.clone(), cell.id, cell.event.id);
+        let runs = self.clone();
         self.0.background.spawn(async move {
-            match runs.end_of_all(id, event).await {
-                Ok(Some(row)) => {
-                    for channel in channels {
-                        runs.tell_ended(&channel, &row).await;
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(run = %id, %error, "readers of the run's channel could not be told that it has ended"),
+            let id = row.id;
+            let mut told = runs.tell_own(&row, &own).await;
+            if looks_further {
+                told = told.and(runs.tell_others(&row, &own).await);
+            }
+            if let Err(error) = told {
+                tracing::warn!(run = %id, %error, "readers of a run's channels could not be told that it has ended");
             }
         });
     }
 
+    fn own(&self, cell: &RunCell) -> Own {
+        let keys = keys(cell.id, &cell.event);
+        let (run, event) = keys.split_at(1);
+        let named_after = |keys: &[String]| -> Vec<_> {
+            keys.iter()
+                .flat_map(|key| self.0.hub.read_and_named_after(key))
+                .collect()
+        };
+        let of_run = named_after(run);
+        let mut of_event: Vec<Arc<Channel>> = Vec::new();
+        for channel in named_after(event) {
+            let mut known = of_run.iter().chain(&of_event);
+            if !known.any(|known| Arc::ptr_eq(known, &channel)) {
+                of_event.push(channel);
+            }
+        }
+        Own { of_run, of_event }
+    }
+
+    async fn tell_own(&self, row: &RunRow, own: &Own) -> Result<(), StoreError> {
+        for channel in &own.of_run {
+            self.tell_at_rest(channel, self.ended(row));
+        }
+        if !own.of_event.is_empty()
+            && let Some(first) = self.end_of_all(row.id, row.event).await?
+        {
+            for channel in &own.of_event {
+                self.tell_at_rest(channel, self.ended(&first));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells channels on which the run has published: everybody there, or those who ask for runs.
+    async fn tell_others(&self, row: &RunRow, own: &Own) -> Result<(), StoreError> {
+        let (limit, mut after) = (limits::PAGE_ROWS, None);
+        loop {
+            let names = self.0.store.channels_of(row.id, after, limit).await?;
+            let read = names.iter().filter_map(|name| self.0.hub.find_read(name));
+            for channel in read.filter(|channel| !own.has(channel)) {
+                match self.0.frames {
+                    RunFrames::All => self.tell_at_rest(&channel, self.ended(row)),
+                    RunFrames::Own if channel.is_followed() => {
+                        self.tell_at_rest(&channel, self.status(row));
+                    }
+                    RunFrames::Own | RunFrames::Off => {}
+                }
+            }
+            if names.len() < limit {
+                return Ok(());
+            }
+            after = names.into_iter().next_back();
+        }
+    }
+
     /// The run whose status counts, when `id` is the last run of its event to end.
-    async fn end_of_all(
-        &self,
-        id: RunId,
-        event: stepcast_protocol::EventId,
-    ) -> Result<Option<RunRow>, StoreError> {
-        let limit = stepcast_protocol::limits::PAGE_ROWS;
+    async fn end_of_all(&self, id: RunId, event: EventId) -> Result<Option<RunRow>, StoreError> {
+        let limit = limits::PAGE_ROWS;
         let rows = self.0.store.runs(RunQuery::OfEvent(event, limit)).await?;
         let all_ended = rows.iter().all(|row| row.phase.is_final());
         let last = rows.iter().max_by_key(|row| (row.ended_at, row.id));
@@ -90,28 +159,23 @@ impl Runs {
         Ok(rows.into_iter().min_by_key(began))
     }
 
-    async fn tell_ended(&self, channel: &Arc<Channel>, row: &RunRow) {
-        let latest = self.0.clock.now() + PATIENCE;
-        loop {
-            let at = latest.min(channel.used_at() + PAUSE);
-            if at <= self.0.clock.now() {
-                break;
+    /// Tells a channel after its last message.
+    fn tell_at_rest(&self, channel: &Arc<Channel>, draft: Draft) {
+        let (runs, channel) = (self.clone(), Arc::clone(channel));
+        self.0.background.spawn(async move {
+            let latest = runs.0.clock.now() + PATIENCE;
+            loop {
+                let at = latest.min(channel.used_at() + PAUSE);
+                if at <= runs.0.clock.now() {
+                    break;
+                }
+                runs.0.clock.wait_until(at).await;
             }
-            self.0.clock.wait_until(at).await;
-        }
-        let topic = TopicName::parse(RUN_TOPIC).expect("the engine's topics have names");
-        let origin = Arc::new(Origin {
-            run: row.id,
-            step: None,
-            attempt: row.attempt,
+            runs.post_for_npm(&channel, draft);
         });
-        let draft = Draft::ended(topic, self.ended(row), origin);
-        if let Err(error) = self.0.hub.post(channel, draft, |_, _| {}, |_| {}) {
-            tracing::debug!(channel = %channel.name(), %error, "readers were not told that a run has ended");
-        }
     }
 
-    fn ended(&self, row: &RunRow) -> Bytes {
+    fn ended(&self, row: &RunRow) -> Draft {
         let result = match &row.outcome {
             Some(Outcome::Ok(json)) if self.0.exposes_result(row) => {
                 serde_json::from_slice(json).ok()
@@ -122,14 +186,23 @@ impl Runs {
             status: row.phase.status(),
             result,
         };
-        serde_json::to_vec(&ended)
+        let payload = serde_json::to_vec(&ended)
             .expect("a status and JSON can always be written as JSON")
-            .into()
+            .into();
+        let topic = TopicName::parse(RUN_TOPIC).expect("the engine's topics have names");
+        let origin = Arc::new(Origin {
+            run: row.id,
+            step: None,
+            attempt: row.attempt,
+        });
+        Draft::for_npm(topic, Kind::Ended, payload, Some(origin))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::store::conformance::samples;
 

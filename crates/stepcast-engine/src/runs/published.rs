@@ -196,6 +196,16 @@ impl Published {
         self.marked.insert(channel);
     }
 
+    /// Whether the store is known to know that the run has published on the channel.
+    pub(super) fn has_marked(&self, channel: &ChannelName) -> bool {
+        self.marked.contains(channel)
+    }
+
+    /// Channels of which that is known.
+    pub(super) fn marked(&self) -> Vec<ChannelName> {
+        self.marked.iter().cloned().collect()
+    }
+
     /// A message that was posted could not be written, and its publisher was told.
     pub(super) fn forget(&mut self, origin: &Origin, channel: &ChannelName, draft: &Draft) {
         let key = BodyKey::of(channel, &draft.topic, &draft.payload);

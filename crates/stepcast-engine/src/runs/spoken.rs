@@ -19,12 +19,7 @@ impl Runs {
         channel: &Arc<Channel>,
         draft: Draft,
     ) -> Result<Result<Cursor, Draft>, EngineError> {
-        let cell = self
-            .0
-            .cells
-            .lock()
-            .get(&run)
-            .and_then(|once| once.get().map(Arc::clone));
+        let cell = self.in_memory(run);
         let Some((cell, lease)) = cell.and_then(|cell| cell.holder().map(|lease| (cell, lease)))
         else {
             return Ok(Err(draft));
@@ -52,7 +47,7 @@ impl Runs {
         };
         self.0.hub.prepare(channel, &said.topic, &said.keep).await?;
         self.0.hub.has_room(channel)?;
-        match cell.publish(&self.0.hub, lease, channel, said, false) {
+        match cell.publish(self, lease, channel, said, false) {
             Ok(accepted) => Ok(Ok(accepted.published().await?)),
             // It ended meanwhile. The state of a run is no reason to lose a message.
             Err(EngineError::LeaseLost { .. } | EngineError::AttemptOver { .. }) => Ok(Err(draft)),

@@ -125,6 +125,7 @@ cases! {
     logs::what_is_over_the_bounds_is_found,
     logs::what_is_kept_comes_in_commit_order,
     settling::the_first_message_of_a_run_on_a_channel_counts,
+    settling::the_channels_of_a_run_are_found,
     settling::a_body_remembers_what_it_has_published,
     settling::what_no_commit_stands_behind_is_found,
     settling::what_bounds_take_of_an_open_attempt_is_remembered,

@@ -100,6 +100,15 @@ pub trait Store: Send + Sync + 'static {
     /// that have not ended. What the topics' bounds have taken of it counts too, as readers may hold it.
     fn unsettled(&self, run: RunId) -> BoxFuture<'static, Result<Vec<Unsettled>, StoreError>>;
 
+    /// Channels on which a run is known to have published what is kept ([`Write::RunChannel`]), in the order of their names, after the
+    /// given one, at most `limit`.
+    fn channels_of(
+        &self,
+        run: RunId,
+        after: Option<ChannelName>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<ChannelName>, StoreError>>;
+
     /// A run with its steps and its event.
     fn run(&self, id: RunId) -> BoxFuture<'static, Result<Option<StoredRun>, StoreError>>;
 

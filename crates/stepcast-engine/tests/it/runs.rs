@@ -6,6 +6,7 @@ mod crashes;
 mod crons;
 mod endings;
 mod events;
+mod frames;
 mod guards;
 mod leases;
 mod parking;

@@ -1,6 +1,6 @@
 //! Who is at the other end of a socket, and what it understands.
 
-use stepcast_protocol::{Kind, Message, TopicName};
+use stepcast_protocol::{Kind, Message, TopicName, run::RUN_TOPIC};
 
 /// How a connection is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,12 +16,16 @@ impl Dialect {
     pub(super) fn wants(self, message: &Message, topics: &[TopicName]) -> bool {
         let is_read = || topics.contains(&message.topic);
         match (message.kind, self) {
-            (Kind::Data, Self::Plain | Self::Native) | (Kind::Rollback { .. }, Self::Native) => {
+            (Kind::Data | Kind::Rollback { .. }, Self::Native) | (Kind::Status, Self::Plain) => {
                 is_read()
             }
-            // Such a page shows a run's status without reading a topic for it; native readers read `$run`.
+            // What native readers get on `$run`, such a page understands as frames of kind `run` only.
+            (Kind::Data, Self::Plain) => is_read() && message.topic.as_str() != RUN_TOPIC,
+            // It shows that a run has ended without reading a topic for it.
             (Kind::Ended, Self::Plain) => true,
-            (Kind::Rollback { .. }, Self::Plain) | (Kind::Ended, Self::Native) => false,
+            (Kind::Rollback { .. }, Self::Plain) | (Kind::Ended | Kind::Status, Self::Native) => {
+                false
+            }
         }
     }
 }

@@ -63,7 +63,10 @@ impl Shard {
             }
             let has_room = state.subscriptions.len() < limits::SUBSCRIPTIONS_PER_CONNECTION;
             match state.of_channel(entrance.channel.name()) {
-                Some(subscription) => subscription.add_topics(&entrance.topics, entrance.cursor),
+                Some(subscription) => {
+                    subscription.add_topics(&entrance.topics, entrance.cursor);
+                    subscription.follow_runs(&self.hub);
+                }
                 None if !has_room => {
                     let limit = limits::SUBSCRIPTIONS_PER_CONNECTION;
                     tracing::debug!(limit, "a `sub` frame is ignored: too many subscriptions");
@@ -85,7 +88,9 @@ impl Shard {
                 continue;
             };
             let feed = subscription.feed.id;
-            if !subscription.remove_topics(std::slice::from_ref(name)) {
+            if subscription.remove_topics(std::slice::from_ref(name)) {
+                subscription.follow_runs(&self.hub);
+            } else {
                 self.unsubscribe(&mut state, feed);
             }
         }

@@ -211,7 +211,9 @@ impl Shard {
             life: cursor.epoch,
             has_snapshots,
             session_ends,
+            follow: None,
         };
+        subscription.follow_runs(&self.hub);
         if let Some(entry) = entry {
             subscription.on_entry(entry);
         }

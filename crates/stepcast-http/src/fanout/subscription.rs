@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use stepcast_engine::hub::{Entry, Position, Trims};
-use stepcast_protocol::{Cursor, Epoch, Message, TopicName};
+use stepcast_engine::hub::{Entry, Follow, Hub, Position, Trims};
+use stepcast_protocol::{Cursor, Epoch, Message, TopicName, run::RUN_TOPIC};
 use tokio::time::Instant;
 
 use super::{
@@ -29,6 +29,8 @@ pub(super) struct Subscription {
     pub(super) has_snapshots: bool,
     /// When it has to have shown another token.
     pub(super) session_ends: Option<Instant>,
+    /// While it is told of runs as npm `inngest` is.
+    pub(super) follow: Option<Follow>,
 }
 
 /// Where a subscription is.
@@ -207,6 +209,16 @@ impl Subscription {
             then: None,
         });
         opening.frames.extend(frames);
+    }
+
+    /// After its topics have changed: asks for the channel's runs, or no longer does.
+    pub(super) fn follow_runs(&mut self, hub: &Hub) {
+        let names_runs = self.topics.iter().any(|topic| topic.as_str() == RUN_TOPIC);
+        self.follow = match (self.dialect, self.follow.take()) {
+            (Dialect::Plain, None) if names_runs => Some(hub.follow_runs(&self.feed.channel)),
+            (Dialect::Plain, follow) if names_runs => follow,
+            (Dialect::Plain | Dialect::Native, _) => None,
+        };
     }
 
     /// Adds topics that are to be read from `start` on, wherever the others are.

@@ -12,6 +12,7 @@ mod operator;
 mod poll;
 mod publish;
 mod rest;
+mod runs;
 mod server;
 mod slow;
 mod sse;

@@ -52,6 +52,28 @@ pub(super) async fn the_first_message_of_a_run_on_a_channel_counts(place: Box<dy
     assert_eq!(found(&store).await, [second], "a later one changes nothing");
 }
 
+pub(super) async fn the_channels_of_a_run_are_found(place: Box<dyn Place>) {
+    let store = place.open();
+    let names = ["b", "a", "c", "b"];
+    let mut writes: Vec<_> = names.iter().map(|name| begins(1, name, 1)).collect();
+    writes.push(begins(2, "d", 1));
+    put(&store, writes).await.unwrap();
+    let of = async |store: &Arc<dyn Store>, run, after: Option<&str>, limit| {
+        let after = after.map(channel);
+        store.channels_of(run_id(run), after, limit).await.unwrap()
+    };
+    assert_eq!(of(&store, 1, None, 2).await, ["a", "b"].map(channel));
+    assert_eq!(of(&store, 1, Some("b"), 2).await, [channel("c")]);
+    assert_eq!(of(&store, 2, None, 9).await, [channel("d")]);
+    assert!(of(&store, 3, None, 9).await.is_empty());
+    store.close().await.unwrap();
+    let reopened = place.open();
+    assert_eq!(
+        of(&reopened, 1, None, 9).await,
+        ["a", "b", "c"].map(channel)
+    );
+}
+
 pub(super) async fn a_body_remembers_what_it_has_published(place: Box<dyn Place>) {
     let store = place.open();
     let row = write_run(run(1, Phase::Parked));

@@ -160,6 +160,15 @@ impl Store for MemoryStore {
         self.ask(move |tables| Ok(query_log::topics(tables, &channel)))
     }
 
+    fn channels_of(
+        &self,
+        run: RunId,
+        after: Option<ChannelName>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<ChannelName>, StoreError>> {
+        self.ask(move |tables| Ok(query_log::channels_of(tables, run, after.as_ref(), limit)))
+    }
+
     fn unsettled(&self, run: RunId) -> BoxFuture<'static, Result<Vec<Unsettled>, StoreError>> {
         self.ask(move |tables| Ok(query_log::unsettled(tables, run)))
     }

@@ -130,6 +130,22 @@ pub(super) fn empty_channels(
         .collect()
 }
 
+pub(super) fn channels_of(
+    tables: &Tables,
+    run: RunId,
+    after: Option<&ChannelName>,
+    limit: usize,
+) -> Vec<ChannelName> {
+    let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let channels = tables.run_channels.get(&run).into_iter();
+    let later =
+        channels.flat_map(|channels| channels.range::<ChannelName, _>((begin, Bound::Unbounded)));
+    later
+        .map(|(name, _)| name.clone())
+        .take(capped(limit))
+        .collect()
+}
+
 pub(super) fn topics(tables: &Tables, channel: &ChannelName) -> Vec<TopicRow> {
     let mut rows = std::collections::BTreeMap::new();
     let log = tables.channels.get(channel).into_iter();

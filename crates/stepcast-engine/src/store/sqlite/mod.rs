@@ -213,6 +213,15 @@ impl Store for SqliteStore {
         self.ask(move |conn| query_log::topics(conn, &channel))
     }
 
+    fn channels_of(
+        &self,
+        run: RunId,
+        after: Option<ChannelName>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<ChannelName>, StoreError>> {
+        self.ask(move |conn| query_log::channels_of(conn, run, after.as_ref(), limit))
+    }
+
     fn unsettled(&self, run: RunId) -> BoxFuture<'static, Result<Vec<Unsettled>, StoreError>> {
         self.ask(move |conn| query_log::unsettled(conn, run))
     }

@@ -228,6 +228,25 @@ pub(super) fn empty_channels(
     )
 }
 
+pub(super) fn channels_of(
+    conn: &Connection,
+    run: RunId,
+    after: Option<&ChannelName>,
+    limit: usize,
+) -> Answer<Vec<ChannelName>> {
+    page(
+        conn,
+        "SELECT name FROM run_channels JOIN channels ON channels.id = run_channels.channel \
+         WHERE run = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
+        params![
+            run.to_bytes(),
+            after.map(ChannelName::as_str).unwrap_or_default(),
+            capped(limit)
+        ],
+        |row| Cells::new(row, "channel", 1).get(0),
+    )
+}
+
 pub(super) fn topics(conn: &Connection, channel: &ChannelName) -> Answer<Vec<TopicRow>> {
     page(
         conn,

@@ -160,7 +160,7 @@ impl Reader {
                     });
                 }
             }
-            Kind::Ended => {}
+            Kind::Ended | Kind::Status => {}
         }
     }
 

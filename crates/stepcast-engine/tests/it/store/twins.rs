@@ -69,7 +69,7 @@ fn message() -> impl Strategy<Value = Arc<Message>> {
         |(cursor, topic, kind, bytes, created_at, origin)| {
             let payload = match kind {
                 Kind::Data => format!("\"{}\"", "x".repeat(bytes)).into(),
-                Kind::Rollback { .. } | Kind::Ended => bytes::Bytes::new(),
+                Kind::Rollback { .. } | Kind::Ended | Kind::Status => bytes::Bytes::new(),
             };
             Arc::new(Message {
                 cursor,
@@ -304,6 +304,7 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         // One without its event cannot be read.
         say(&store.run(run).await.map_err(drop));
         say(&store.unsettled(run).await.unwrap());
+        say(&store.channels_of(run, None, 9).await.unwrap());
     }
     for name in EVENTS.map(samples::event_name) {
         say(&store.events_after(name.clone(), 1, 99).await.unwrap());

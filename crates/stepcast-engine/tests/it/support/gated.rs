@@ -193,6 +193,15 @@ impl Store for GatedStore {
         self.inner.topics(channel)
     }
 
+    fn channels_of(
+        &self,
+        run: RunId,
+        after: Option<ChannelName>,
+        limit: usize,
+    ) -> Answer<Vec<ChannelName>> {
+        self.inner.channels_of(run, after, limit)
+    }
+
     fn unsettled(&self, run: RunId) -> Answer<Vec<Unsettled>> {
         self.inner.unsettled(run)
     }
