@@ -2,6 +2,8 @@
 //!
 //! - From publish to delivery, one reader, one message at a time: in the process, through a socket, and durable against the store's own
 //!   commit of the same row.
+//! - The floor of a socket: a thread's runtime is woken and writes as many bytes to one, which another thread reads. How long two wakes take
+//!   is the machine's, and differs with what else it does: compare the ratio, not the time.
 //! - Joining a run that has said 10,000 tokens on a `text` topic: bytes and time, with the channel in memory and after a restart.
 //!
 //! `cargo bench --bench readers [-- MESSAGES]`
@@ -9,6 +11,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::{
+    io::Read,
     net::SocketAddr,
     path::Path,
     sync::Arc,
@@ -22,8 +25,11 @@ use stepcast::{Clock, Position, SqliteOptions, Subscription, prelude::*};
 use stepcast_benches::{Client, micros, quantile};
 use stepcast_engine::store::{Batch, StoreExt, Write, sqlite::SqliteStore};
 use stepcast_protocol::{ChannelName, Cursor, Epoch, Kind, Message, Offset, Timestamp, TopicName};
+use tokio::{io::AsyncWriteExt, sync::Notify};
 
 const TOKENS: usize = 10_000;
+/// What a message of 200 bytes is on a socket, with what the frame says of it.
+const FRAME_BYTES: usize = 400;
 
 #[derive(Channel, Serialize, Deserialize, JsonSchema)]
 #[channel("room:{name}")]
@@ -97,10 +103,19 @@ async fn main() -> Result<(), Error> {
         "in process, log",
         in_process(&stepcast, "b", messages, Speed::Logged).await?,
     );
+    let mut socket = through_socket(&stepcast, address, messages).await?;
+    let mut woken = socket_alone(messages, Wake::Shard).await?;
+    let over = quantile(&mut socket, 0.5).as_secs_f64() / quantile(&mut woken, 0.5).as_secs_f64();
+    show("through a socket, live", socket);
     show(
-        "through a socket, live",
-        through_socket(&stepcast, address, messages).await?,
+        "floor: waking a runtime that writes as much to a socket",
+        woken,
     );
+    show(
+        "of that, writing to a socket at once",
+        socket_alone(messages, Wake::Nobody).await?,
+    );
+    println!("  through a socket over its floor, p50: {over:.2}");
     let mut durable = in_process(&stepcast, "c", messages / 10, Speed::Durable).await?;
     let mut floor = store_alone(&dir.path().join("floor.db"), messages / 10).await?;
     let over = quantile(&mut durable, 0.5).saturating_sub(quantile(&mut floor, 0.5));
@@ -202,6 +217,76 @@ async fn through_socket(
         .join()
         .map_err(|_| Error::msg("the reader panicked"))??;
     Ok(measured)
+}
+
+/// Who writes to the socket.
+#[derive(Clone, Copy)]
+enum Wake {
+    /// A thread with a runtime of its own, as a shard is.
+    Shard,
+    /// The publisher.
+    Nobody,
+}
+
+/// Sends as many bytes as a message's frame has to a thread that reads them, and nothing more.
+async fn socket_alone(messages: usize, wake: Wake) -> Result<Vec<Duration>, Error> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let mut client = std::net::TcpStream::connect(listener.local_addr()?)?;
+    let (socket, _) = listener.accept().await?;
+    socket.set_nodelay(true)?;
+    let (seen, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    let reader = std::thread::spawn(move || -> std::io::Result<()> {
+        let mut frame = [0; FRAME_BYTES];
+        for _ in 0..messages {
+            client.read_exact(&mut frame)?;
+            seen.send(Instant::now()).ok();
+        }
+        Ok(())
+    });
+    let some = Arc::new(Notify::new());
+    let (mut socket, writer) = match wake {
+        Wake::Nobody => (Some(socket), None),
+        Wake::Shard => {
+            let (some, socket) = (Arc::clone(&some), socket.into_std()?);
+            let write = move || write_when_told(socket, &some, messages);
+            (None, Some(std::thread::spawn(write)))
+        }
+    };
+    let mut measured = Vec::with_capacity(messages);
+    for _ in 0..messages {
+        let begin = Instant::now();
+        match &mut socket {
+            Some(socket) => socket.write_all(&[0; FRAME_BYTES]).await?,
+            None => some.notify_one(),
+        }
+        let arrived = arrivals.recv().await;
+        let arrived = arrived.ok_or_else(|| Error::msg("the reader has gone"))?;
+        measured.push(arrived.duration_since(begin));
+    }
+    for thread in [Some(reader), writer].into_iter().flatten() {
+        thread
+            .join()
+            .map_err(|_| Error::msg("a thread of the floor panicked"))??;
+    }
+    Ok(measured)
+}
+
+fn write_when_told(
+    socket: std::net::TcpStream,
+    some: &Notify,
+    messages: usize,
+) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut socket = tokio::net::TcpStream::from_std(socket)?;
+        for _ in 0..messages {
+            some.notified().await;
+            socket.write_all(&[0; FRAME_BYTES]).await?;
+        }
+        Ok(())
+    })
 }
 
 /// Commits one message at a time, as a durable publish does.
