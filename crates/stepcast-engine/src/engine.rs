@@ -15,9 +15,11 @@ use crate::{
     clock::{Clock, Entropy},
     error::EngineError,
     hub::{Draft, Hub, Outgoing},
+    readiness::{self, NotReady},
     runs::{
         Accepted, CancelReason, FunctionConfig, Home, IdSeed, RunFrames, Runs, Settings, Worker,
     },
+    stats::EngineStats,
     store::{
         Batch, CommitError, EventQuery, Expect, Outcome, Refusal, RunQuery, RunRow, Store,
         StoreExt, StoredEvent, Write,
@@ -265,6 +267,47 @@ impl Engine {
     #[must_use]
     pub fn running(&self) -> usize {
         self.0.runs.running()
+    }
+
+    /// What it has done since the process started, and holds at the moment.
+    #[must_use]
+    pub fn stats(&self) -> EngineStats {
+        let Inner {
+            store, hub, runs, ..
+        } = &*self.0;
+        EngineStats {
+            functions: runs.function_stats(),
+            steps: runs.step_stats(),
+            runs_in_memory: runs.in_memory(),
+            timers: runs.timers(),
+            event_waits: runs.event_waits(),
+            channels: hub.channels_in_memory(),
+            tail_bytes: hub.tail_bytes(),
+            unwritten_bytes: hub.unwritten_bytes(),
+            store: store.stats(),
+        }
+    }
+
+    /// Whether it takes new work now. Asks the store, which answers in the order of its queue and writes nothing.
+    ///
+    /// # Errors
+    /// [`NotReady`] says what stands in the way, and what to do.
+    pub async fn readiness(&self) -> Result<(), NotReady> {
+        let Inner {
+            store,
+            hub,
+            runs,
+            clock,
+            ..
+        } = &*self.0;
+        runs.readiness()?;
+        let answer = tokio::time::timeout(readiness::PATIENCE, store.probe()).await;
+        let answer = answer.ok();
+        if let Some(answer) = &answer {
+            hub.on_probe(answer);
+        }
+        readiness::judge(answer)?;
+        hub.readiness(clock.now())
     }
 
     /// Accepts events: all of them in one commit, or none. `seed` makes a repeated request give them the same ids.

@@ -9,6 +9,7 @@
 //! - [`catalog`]: which topics channels declare and what fits them.
 //! - [`expression`]: what a wait, a cancel or a trigger demands of an event.
 //! - [`schedule`]: when a cron trigger runs next.
+//! - [`stats`] and [`readiness`]: what it has done and holds, and whether it takes more, for those who watch over it.
 //! - [`clock`]: time and chance, passed in.
 //! - [`error`]: what is refused, and why.
 
@@ -17,10 +18,16 @@ pub mod clock;
 pub mod engine;
 pub mod error;
 pub mod expression;
+mod histogram;
 pub mod hub;
+pub mod readiness;
 pub mod runs;
 pub mod schedule;
+pub mod stats;
 pub mod store;
 
 pub use engine::{ChannelView, Engine, EngineOptions, Publication, TopicView};
 pub use error::EngineError;
+pub use histogram::Distribution;
+pub use readiness::NotReady;
+pub use stats::{EngineStats, FunctionStats, StepStats};

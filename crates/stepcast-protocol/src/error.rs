@@ -113,6 +113,8 @@ codes! {
     OutcomeUnknown = "outcome_unknown", 500, later;
     /// The process is shutting down.
     Closing = "closing", 503, later;
+    /// The server takes no writes at the moment.
+    NotReady = "not_ready", 503, later;
     /// A client cannot reach the server; nothing has happened.
     Unreachable = "unreachable", 503, later;
     /// Another process owns the file.

@@ -32,6 +32,8 @@ pub const MEMO_BYTES: usize = 4 * 1024 * 1024;
 pub const RUN_STATE_BYTES: usize = 32 * 1024 * 1024;
 /// Steps of one run.
 pub const STEPS_PER_RUN: usize = 1_000;
+/// Functions whose runs are counted by themselves; those of the others are counted together.
+pub const COUNTED_FUNCTIONS: usize = 200;
 /// Runs that have their function in memory.
 pub const RUNS_IN_MEMORY: usize = 1_024;
 /// Runs of one function that execute at once.

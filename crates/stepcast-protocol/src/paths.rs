@@ -48,3 +48,7 @@ pub const REMOVE: &str = "/fn/remove";
 pub const DEV: &str = "/dev";
 /// Says that the process answers.
 pub const HEALTH: &str = "/health";
+/// Says whether new work is taken, and what stands in the way.
+pub const READY: &str = "/ready";
+/// Says what was done and what is held, for Prometheus.
+pub const METRICS: &str = "/metrics";

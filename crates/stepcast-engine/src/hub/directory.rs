@@ -99,7 +99,8 @@ impl Directory {
         self.shards.iter().flat_map(of_shard).collect()
     }
 
-    pub(super) fn sweep(&self, store: &dyn Store, now: Timestamp) {
+    /// Lets go of idle channels and of old messages; says how many bytes channels held before.
+    pub(super) fn sweep(&self, store: &dyn Store, now: Timestamp) -> usize {
         self.segments.sweep();
         let crowded = self.len() > CHANNELS;
         let mut bytes = 0;
@@ -134,6 +135,7 @@ impl Directory {
                     .trim(limits::TAIL_BYTES_PER_CHANNEL / 16)
             });
         }
+        bytes
     }
 
     pub(super) async fn store_heads(&self, store: &dyn Store) {

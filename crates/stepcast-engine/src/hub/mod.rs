@@ -44,18 +44,23 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use stepcast_protocol::{ChannelName, Keep, TopicName};
+use stepcast_protocol::{ChannelName, Keep, Timestamp, TopicName};
 
 use self::directory::Directory;
 use crate::{
     catalog::Catalog,
     clock::Clock,
-    store::{Store, StoreError},
+    readiness::NotReady,
+    store::{CommitError, Store, StoreError},
 };
+
+/// How long one refusal for want of space says that there is none.
+const REFUSAL_COUNTS: Duration = Duration::from_secs(10);
 
 /// All channels of a process. A cheap handle.
 #[derive(Clone)]
@@ -74,6 +79,10 @@ struct Inner {
     unwritten: AtomicUsize,
     /// Set while the store refuses for want of space: publishers then wait for their commit instead of being believed at once.
     no_space: AtomicBool,
+    /// When it last refused so, in milliseconds since 1970.
+    refused_at: AtomicI64,
+    /// Bytes that channels hold in memory, as of the last sweep.
+    tail_bytes: AtomicUsize,
     /// Set once no more messages are taken.
     is_closed: AtomicBool,
     /// What is to be done when the store stops in the middle.
@@ -94,6 +103,8 @@ impl Hub {
             followers: Arc::default(),
             unwritten: AtomicUsize::new(0),
             no_space: AtomicBool::new(false),
+            refused_at: AtomicI64::new(0),
+            tail_bytes: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
             on_broken: OnceLock::new(),
         }))
@@ -141,13 +152,47 @@ impl Hub {
 
     /// Lets go of channels that nobody has used for a while, and of old messages in memory. Called once in a while.
     pub fn sweep(&self) {
-        self.0.channels.sweep(&*self.0.store, self.0.clock.now());
+        let held = self.0.channels.sweep(&*self.0.store, self.0.clock.now());
+        self.0.tail_bytes.store(held, Ordering::Relaxed);
     }
 
     /// How many channels are in memory.
     #[must_use]
     pub fn channels_in_memory(&self) -> usize {
         self.0.channels.len()
+    }
+
+    /// Bytes of messages that channels hold in memory, as of the last sweep.
+    pub(crate) fn tail_bytes(&self) -> usize {
+        self.0.tail_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of messages that were accepted and are not written yet.
+    pub(crate) fn unwritten_bytes(&self) -> usize {
+        self.0.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// What the store has said to somebody who asked whether it takes writes. One that takes none is opened again, though nobody writes.
+    pub(crate) fn on_probe(&self, answer: &Result<(), CommitError>) {
+        match (answer, self.0.on_broken.get()) {
+            (Err(CommitError::OutcomeUnknown(_) | CommitError::Closed), Some(on_broken)) => {
+                on_broken();
+            }
+            (Ok(()) | Err(_), _) => {}
+        }
+    }
+
+    /// Whether publishers find room. What no probe sees, as the file is full and not the disk, the last refusal says for a while.
+    pub(crate) fn readiness(&self, now: Timestamp) -> Result<(), NotReady> {
+        let refused_at = Timestamp::from_millis(self.0.refused_at.load(Ordering::Relaxed));
+        if self.0.no_space.load(Ordering::Relaxed) && now.since(refused_at) < REFUSAL_COUNTS {
+            let problem = format!(
+                "a write was refused less than {} s ago",
+                REFUSAL_COUNTS.as_secs()
+            );
+            return Err(NotReady::NoSpace(problem));
+        }
+        Ok(())
     }
 
     /// Calls `on_broken` whenever a batch's outcome is unknown or the store takes none, on the store's thread. Only the first one set

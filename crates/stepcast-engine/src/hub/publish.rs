@@ -531,7 +531,11 @@ impl Inner {
     /// Looks at the fate of a batch for what concerns everybody.
     fn on_fate(&self, result: &Result<Committed, CommitError>) {
         match result {
-            Err(CommitError::NoSpace(_)) => self.no_space.store(true, Ordering::Relaxed),
+            Err(CommitError::NoSpace(_)) => {
+                let now = self.clock.now().as_millis();
+                self.refused_at.store(now, Ordering::Relaxed);
+                self.no_space.store(true, Ordering::Relaxed);
+            }
             Err(CommitError::OutcomeUnknown(_) | CommitError::Closed) => {
                 if let Some(on_broken) = self.on_broken.get() {
                     on_broken();

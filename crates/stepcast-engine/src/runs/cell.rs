@@ -23,6 +23,7 @@ use super::{
     once::{Once, Taken},
     published::Published,
     state::RunState,
+    tally::Tally,
     transition::Refused,
     worker::Update,
 };
@@ -128,6 +129,8 @@ pub(super) struct RunCell {
     lease: AtomicU32,
     /// Taken inside the state's lock, and around a channel's.
     published: Mutex<Published>,
+    /// Where its function's runs are counted.
+    pub(super) tally: Arc<Tally>,
     state: Mutex<CellState>,
 }
 
@@ -145,14 +148,14 @@ pub(super) struct CellState {
 
 impl RunCell {
     /// The run as the store has it.
-    pub(super) fn stored(mut run: StoredRun) -> Self {
+    pub(super) fn stored(mut run: StoredRun, tally: Arc<Tally>) -> Self {
         let (event, body) = (Arc::clone(&run.event), std::mem::take(&mut run.body));
-        let cell = Self::new(RunState::stored(run), event);
+        let cell = Self::new(RunState::stored(run), event, tally);
         *cell.published.lock() = Published::new(body);
         cell
     }
 
-    pub(super) fn new(run: RunState, event: Arc<Event>) -> Self {
+    pub(super) fn new(run: RunState, event: Arc<Event>, tally: Arc<Tally>) -> Self {
         let lease = AtomicU32::new(held_lease(&run));
         let id = run.row.id;
         let state = CellState {
@@ -170,6 +173,7 @@ impl RunCell {
             channel: channel_of(id),
             lease,
             published: Mutex::default(),
+            tally,
             state: Mutex::new(state),
         }
     }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     hub::Outgoing,
-    store::{Batch, CommitError, Expect, Fence, Phase, Refusal, Write},
+    store::{Batch, CommitError, Expect, Fence, Outcome, Phase, Refusal, Write},
 };
 
 /// How long a commit that found no space waits before it is tried again.
@@ -217,6 +217,9 @@ impl Runs {
             let mut state = cell.lock();
             state.committing = false;
             state.taken.clear();
+            if state.run.row.started_at.is_none() && next.row.started_at.is_some() {
+                cell.tally.on_started();
+            }
             cell.absorb(&mut state, next);
             for command in commands {
                 // A run has one place: the one its last lease brought.
@@ -264,9 +267,14 @@ impl Runs {
         match effect {
             Effect::Start => after.start = true,
             Effect::StepDone { step, seq, outcome } => {
+                if let Some(row) = state.run.steps.get(&step) {
+                    let took = row.changed_at.since(row.began_at);
+                    inner.steps.on_done(row.verb, took);
+                }
                 state.tell(Update::StepDone { step, seq, outcome })
             }
             Effect::StepRetry { step, attempts, at } => {
+                inner.steps.on_retry();
                 state.tell(Update::StepRetry { step, attempts, at })
             }
             Effect::Waiting(step) => {
@@ -307,7 +315,12 @@ impl Runs {
 
     /// A run has ended: those who wait for it hear of it.
     fn on_ended(&self, cell: &RunCell) {
-        let row = cell.lock().run.row.clone();
+        let row = {
+            let state = cell.lock();
+            cell.tally.on_phase(state.run.row.phase);
+            log_end(&state.run);
+            state.run.row.clone()
+        };
         let (parent, outcome) = (row.parent.clone(), row.outcome.clone());
         self.tell_end(cell, row);
         for end in self.0.ends.lock().remove(&cell.id).unwrap_or_default() {
@@ -432,6 +445,25 @@ impl Accepted {
             reply: self.reply,
             place: self.place,
         }
+    }
+}
+
+/// One line per run, and one that is seen per run that has failed.
+fn log_end(run: &RunState) {
+    let RunState { row, steps, .. } = run;
+    let (run, function, status) = (row.id, &row.function, row.phase.status());
+    let millis = row
+        .ended_at
+        .map_or(0, |ended| ended.since(row.created_at).as_millis());
+    match (row.phase, &row.outcome) {
+        (Phase::Failed, Some(Outcome::Err(error))) => tracing::warn!(
+            %run, %function, attempt = row.attempt, steps = steps.len(), millis, code = error.code, error = error.message,
+            "a run has failed"
+        ),
+        _ => tracing::debug!(
+            %run, %function, ?status, attempt = row.attempt, steps = steps.len(), millis,
+            "a run has ended"
+        ),
     }
 }
 

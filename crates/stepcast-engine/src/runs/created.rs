@@ -163,7 +163,9 @@ impl Runs {
             .into_iter()
             .for_each(|timer| self.0.timers.set(timer));
         if let Some(Start { cell, place }) = start {
-            self.start(&cell.keep(), place);
+            let cell = cell.keep();
+            cell.tally.on_started();
+            self.start(&cell, place);
         } else if row.due_at <= self.0.clock.now() {
             self.0.lanes.ready(&row.function, Candidate::from(&row));
         }
@@ -179,7 +181,8 @@ impl Runs {
     }
 
     fn reserve(&self, state: RunState, event: Arc<Event>) -> Reserved {
-        let cell = Arc::new(RunCell::new(state, event));
+        let tally = self.0.tallies.of(&state.row.function);
+        let cell = Arc::new(RunCell::new(state, event, tally));
         cell.lock().committing = true;
         let once = Arc::new(OnceCell::new_with(Some(Arc::clone(&cell))));
         self.0.cells.lock().insert(cell.id, once);

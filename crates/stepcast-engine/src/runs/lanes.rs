@@ -93,6 +93,16 @@ impl Queue {
     }
 }
 
+/// What a lane holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Depth {
+    pub(super) running: usize,
+    /// Those in memory.
+    pub(super) queued: usize,
+    /// Whether the store may have others.
+    pub(super) has_more: bool,
+}
+
 #[derive(Default)]
 struct Lane {
     limit: usize,
@@ -235,6 +245,20 @@ impl Lanes {
         let state = self.0.state.lock();
         let wants = |lane: &Lane| lane.running < lane.limit && lane.has_waiting();
         state.running >= state.limit && state.lanes.values().any(wants)
+    }
+
+    /// How many runs of each function have a place or wait for one.
+    pub(super) fn depths(&self) -> Vec<(FunctionId, Depth)> {
+        let state = self.0.state.lock();
+        let depth = |(function, lane): (&FunctionId, &Lane)| {
+            let depth = Depth {
+                running: lane.running,
+                queued: lane.waiting,
+                has_more: lane.more,
+            };
+            (function.clone(), depth)
+        };
+        state.lanes.iter().map(depth).collect()
     }
 
     /// How many runs have a place.

@@ -4,7 +4,7 @@
 //! worker while there is room (`lanes`), and brings them what they wait for (`timers`, `waits`, the ends of other runs). `published` knows
 //! which of a run's messages may still be taken back, `lifecycle` tells those who watch where a run is. For pages of npm
 //! `inngest`, `owners` tells that the run behind a channel has ended, `followers` where runs are to those who ask, `marks` keeps on which
-//! channels a run has published, as far as `frames` says. It never polls user code and
+//! channels a run has published, as far as `frames` says. `tally` counts, `stats` says what was counted. It never polls user code and
 //! never numbers a message.
 
 mod background;
@@ -33,6 +33,8 @@ mod seen;
 mod signals;
 mod spoken;
 mod state;
+mod stats;
+mod tally;
 mod timers;
 pub mod transition;
 mod waits;
@@ -59,6 +61,7 @@ use self::{
     crons::Crons,
     lanes::{Candidate, Dispatch, Lanes, Place},
     registry::Registry,
+    tally::{StepTally, Tallies},
     timers::Timers,
     waits::Waits,
 };
@@ -78,6 +81,7 @@ use crate::{
     clock::{Clock, Entropy},
     error::EngineError,
     hub::Hub,
+    readiness::NotReady,
     store::{RunQuery, Store, StoreError},
 };
 
@@ -115,6 +119,10 @@ struct Inner {
     retention: Duration,
     frames: RunFrames,
     restarting: AtomicBool,
+    /// Set once the end has begun.
+    closing: AtomicBool,
+    tallies: Tallies,
+    steps: StepTally,
     /// Closed while what is in memory may not be what is in the store: no run is loaded then.
     gate: watch::Sender<Gate>,
     /// When runs were last asked to make room.
@@ -163,6 +171,9 @@ impl Runs {
             retention,
             frames,
             restarting: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            tallies: Tallies::default(),
+            steps: StepTally::default(),
             gate: watch::Sender::new(Gate::Open),
             relieved_at: AtomicI64::new(0),
             myself: Weak::clone(myself),
@@ -184,6 +195,8 @@ impl Runs {
         }
         for function in changes.set {
             crons.set(&function, self.0.clock.now());
+            // From now on it is there to be looked at, with nothing done.
+            self.0.tallies.of(&function.id);
             lanes.set(&function.id, function.concurrency, function.lane_limits());
         }
         Ok(())
@@ -205,7 +218,8 @@ impl Runs {
             let once = Arc::clone(self.0.cells.lock().entry(id).or_default());
             let load = || async {
                 let run = self.0.store.run(id).await.map_err(Some)?.ok_or(None)?;
-                Ok::<_, Option<StoreError>>(Arc::new(RunCell::stored(run)))
+                let tally = self.0.tallies.of(&run.row.function);
+                Ok::<_, Option<StoreError>>(Arc::new(RunCell::stored(run, tally)))
             };
             match once.get_or_try_init(load).await {
                 // One that was loaded across a restart is nobody's: the store has changed since.
@@ -305,6 +319,17 @@ impl Runs {
     /// No run will end any more.
     pub(crate) fn forget_ends(&self) {
         self.0.ends.lock().clear();
+    }
+
+    /// Whether runs can begin.
+    pub(crate) fn readiness(&self) -> Result<(), NotReady> {
+        if self.0.closing.load(Ordering::Acquire) {
+            return Err(NotReady::Closing);
+        }
+        if self.0.restarting.load(Ordering::Acquire) {
+            return Err(NotReady::Reopening);
+        }
+        Ok(())
     }
 
     /// How many runs have their function in memory.

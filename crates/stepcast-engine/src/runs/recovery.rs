@@ -299,6 +299,7 @@ impl Runs {
 
     /// Asks every run to come to rest, waits until they have or `patience` ends, and gives the leases back.
     pub(crate) async fn close(&self, patience: impl Future<Output = ()> + Send) {
+        self.0.closing.store(true, Ordering::Release);
         self.0.lanes.close();
         let cells: Vec<_> = self
             .0

@@ -59,6 +59,11 @@ impl Timers {
         self.changed.notify_one();
     }
 
+    /// How many are in memory.
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().timers.len()
+    }
+
     pub(super) fn set(&self, timer: Timer) {
         let mut state = self.state.lock();
         if state

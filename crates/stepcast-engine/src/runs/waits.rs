@@ -38,6 +38,11 @@ impl Waits {
         self.by_event.lock().clear();
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_event.lock().values().map(Vec::len).sum()
+    }
+
     /// A run that the trigger has started waits.
     pub(super) fn start(&self, wait: EventWait, trigger: &Arc<Event>) {
         let condition = Condition::of(&wait, trigger);

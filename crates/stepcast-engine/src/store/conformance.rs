@@ -102,6 +102,8 @@ cases! {
     conditions::a_run_is_open_until_it_ends,
     conditions::a_publish_key_is_free_until_it_is_used,
     conditions::a_message_is_kept_until_it_goes,
+    lives::a_store_says_whether_it_takes_work,
+    lives::what_is_done_is_counted,
     order::completions_come_in_the_order_of_the_queue,
     order::concurrent_submitters_keep_their_order,
     order::a_completion_may_submit,

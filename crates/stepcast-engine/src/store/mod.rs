@@ -14,6 +14,7 @@ mod guards;
 pub mod memory;
 pub mod rows;
 pub mod sqlite;
+mod stats;
 
 use std::{future::Future, path::PathBuf, pin::Pin};
 
@@ -29,6 +30,7 @@ pub use self::{
         NewestQuery, Outcome, Parent, Phase, RunIs, RunQuery, RunRow, StepRow, StepState,
         StoredEvent, StoredRun, Timer, TopicRow, Unsettled, Verb,
     },
+    stats::StoreStats,
 };
 
 /// A future that a store answers with.
@@ -51,6 +53,13 @@ pub trait Store: Send + Sync + 'static {
     /// Puts a batch into the queue. Never blocks; whoever fills the queue bounds it (the hub by bytes, a run by having one
     /// batch in flight).
     fn submit(&self, batch: Batch, done: OnCommit);
+
+    /// Whether a batch that brings new work would be taken now. Passes through the queue, so that a store that is stuck does not answer, and
+    /// writes nothing.
+    fn probe(&self) -> BoxFuture<'static, Result<(), CommitError>>;
+
+    /// What has been done since the store was opened, and what waits.
+    fn stats(&self) -> StoreStats;
 
     /// What is known of a channel; nothing when it has never been written.
     fn channel(

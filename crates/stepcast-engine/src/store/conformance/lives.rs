@@ -3,7 +3,7 @@
 use stepcast_protocol::{Epoch, ErrorCode};
 
 use super::{Backup, Place, put, samples::*};
-use crate::store::{Batch, CommitError, Phase, RunQuery, StoreError, StoreExt, Write};
+use crate::store::{Batch, CommitError, Expect, Phase, RunQuery, StoreError, StoreExt, Write};
 
 pub(super) async fn epochs_grow(place: Box<dyn Place>) {
     let store = place.open();
@@ -36,6 +36,34 @@ pub(super) async fn epochs_grow(place: Box<dyn Place>) {
     let store = place.open();
     assert!(store.epoch() > third);
     assert_eq!(store.closed_cleanly(third).await.unwrap(), Some(false));
+}
+
+pub(super) async fn a_store_says_whether_it_takes_work(place: Box<dyn Place>) {
+    let store = place.open();
+    store.probe().await.unwrap();
+    store.reopen().await.unwrap();
+    store.probe().await.unwrap();
+    store.close().await.unwrap();
+    let closed = store.probe().await.unwrap_err();
+    assert_eq!(closed.code(), ErrorCode::Closing);
+}
+
+pub(super) async fn what_is_done_is_counted(place: Box<dyn Place>) {
+    let store = place.open();
+    assert_eq!(store.stats().groups, 0);
+    put(&store, vec![write_message("c", 1)]).await.unwrap();
+    put(&store, vec![write_message("c", 2)]).await.unwrap();
+    let unknown = Batch {
+        expect: vec![Expect::RunIsOpen(run(7, Phase::Queued).id)],
+        ..Batch::default()
+    };
+    store.commit(unknown).await.unwrap_err();
+    let stats = store.stats();
+    assert_eq!((stats.batches, stats.refused, stats.failed), (2, 1, 0));
+    assert_eq!((stats.waiting_batches, stats.waiting_bytes), (0, 0));
+    assert_eq!(stats.groups, 2);
+    assert_eq!(stats.group_batches.sum, 2);
+    store.close().await.unwrap();
 }
 
 pub(super) async fn closing_keeps_everything(place: Box<dyn Place>) {

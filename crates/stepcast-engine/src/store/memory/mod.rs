@@ -31,9 +31,9 @@ pub use self::{
 };
 use self::{tables::Tables, work::Shared};
 use super::{
-    Batch, BoxFuture, ChannelRow, EventQuery, EventWait, KeptRow, MessagePage, MessageQuery,
-    NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoredEvent, StoredRun, Timer,
-    TopicRow, Unsettled,
+    Batch, BoxFuture, ChannelRow, CommitError, EventQuery, EventWait, KeptRow, MessagePage,
+    MessageQuery, NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoreStats,
+    StoredEvent, StoredRun, Timer, TopicRow, Unsettled,
 };
 use crate::clock::Clock;
 
@@ -103,6 +103,15 @@ impl Store for MemoryStore {
 
     fn submit(&self, batch: Batch, done: OnCommit) {
         Shared::submit(&self.0, batch, done);
+    }
+
+    fn probe(&self) -> BoxFuture<'static, Result<(), CommitError>> {
+        let answer = self.0.probe();
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn stats(&self) -> StoreStats {
+        self.0.stats()
     }
 
     fn channel(

@@ -19,7 +19,9 @@ use tokio::sync::oneshot;
 use super::{Memory, Pace, apply::apply, conditions, tables::Tables};
 use crate::{
     clock::Clock,
-    store::{Batch, BoxFuture, CommitError, Committed, OnCommit, StoreError},
+    store::{
+        Batch, BoxFuture, CommitError, Committed, OnCommit, StoreError, StoreStats, stats::Counters,
+    },
 };
 
 type Fate = Result<Committed, CommitError>;
@@ -81,6 +83,7 @@ pub(super) struct Shared {
     clock: Clock,
     epoch: AtomicU64,
     queue: Mutex<Queue>,
+    counters: Counters,
 }
 
 impl Shared {
@@ -91,6 +94,7 @@ impl Shared {
             clock,
             epoch: AtomicU64::new(epoch.0),
             queue: Mutex::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -111,6 +115,33 @@ impl Shared {
             return Err(StoreError::Closed);
         }
         question(&tables)
+    }
+
+    /// Answered at once: there is no thread that could be stuck.
+    pub(super) fn probe(&self) -> Result<(), CommitError> {
+        let queue = self.queue.lock();
+        match (queue.life, queue.room) {
+            (Life::Broken | Life::Closed, _) => Err(CommitError::Closed),
+            (Life::Open, Room::Short | Room::Nothing) => Err(no_room()),
+            (Life::Open, Room::Enough) if self.is_over() => Err(CommitError::Closed),
+            (Life::Open, Room::Enough) => Ok(()),
+        }
+    }
+
+    /// Whether another life has begun over what it holds.
+    fn is_over(&self) -> bool {
+        self.memory.0.lock().owner != Some(self.epoch())
+    }
+
+    pub(super) fn stats(&self) -> StoreStats {
+        let queue = self.queue.lock();
+        let batches = queue.waiting.iter().filter_map(|item| match item {
+            Item::Batch(batch, _) => Some(batch.bytes()),
+            Item::Reopen(_) | Item::Close(_) => None,
+        });
+        let (count, bytes) = batches.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
+        drop(queue);
+        self.counters.read(count, bytes)
     }
 
     pub(super) fn submit(shared: &Arc<Self>, batch: Batch, done: OnCommit) {
@@ -194,12 +225,16 @@ impl Shared {
     }
 }
 
+fn no_room() -> CommitError {
+    CommitError::NoSpace("a simulation asked for it".to_owned())
+}
+
 fn write_one(tables: &mut Tables, room: Room, batch: &Batch) -> Fate {
     match room {
         Room::Enough => {}
         Room::Short if !batch.brings_work() => {}
         Room::Short | Room::Nothing => {
-            return Err(CommitError::NoSpace("a simulation asked for it".to_owned()));
+            return Err(no_room());
         }
     }
     conditions::check(tables, batch)?;
@@ -278,6 +313,10 @@ impl Work {
             return false;
         }
         let fates = self.0.write(&mut queue, &batches, fault);
+        self.0.counters.on_fates(&fates);
+        if fates.iter().any(Result::is_ok) {
+            self.0.counters.on_group(batches.len());
+        }
         queue.written.extend(completions.into_iter().zip(fates));
         true
     }

@@ -4,6 +4,8 @@
 //! whole group back, and each batch is then tried once in a transaction of its own: only the guilty one fails. There are no
 //! savepoints, which would cost more than half as much again for a case that hardly occurs.
 
+use std::time::Instant;
+
 use rusqlite::Connection;
 use stepcast_protocol::Epoch;
 
@@ -14,9 +16,8 @@ use super::{
     error,
     faults::{CommitFault, Faults},
     space::Space,
-    stats::Counters,
 };
-use crate::store::{Batch, CommitError, Committed};
+use crate::store::{Batch, CommitError, Committed, stats::Counters};
 
 /// What became of one batch.
 pub(super) type Fate = Result<Committed, CommitError>;
@@ -108,6 +109,7 @@ impl Groups {
     }
 
     fn transact(&mut self, batches: &[Batch], counters: &Counters) -> Result<Vec<Fate>, Failure> {
+        let began = Instant::now();
         self.run("BEGIN IMMEDIATE").map_err(Failure::Begin)?;
         let fates = match self.write(batches) {
             Ok(fates) => fates,
@@ -118,8 +120,17 @@ impl Groups {
             return Ok(fates);
         }
         self.finish()?;
-        counters.on_commit();
+        counters.on_group(batches.len());
+        counters.on_commit(began.elapsed());
         Ok(fates)
+    }
+
+    /// Whether a batch that brings work would be written now: nothing is in the way of a transaction, and there is room.
+    pub(super) fn probe(&mut self) -> Result<(), CommitError> {
+        self.space.check_any()?;
+        self.run("BEGIN IMMEDIATE")
+            .and_then(|()| self.run("ROLLBACK"))
+            .map_err(|error| error::on_batch(&error))
     }
 
     fn write(&mut self, batches: &[Batch]) -> rusqlite::Result<Vec<Fate>> {

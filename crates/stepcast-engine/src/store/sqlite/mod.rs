@@ -29,7 +29,6 @@ mod queue;
 mod readers;
 mod schema;
 mod space;
-mod stats;
 mod writer;
 
 use std::{
@@ -49,22 +48,18 @@ use tokio::sync::oneshot;
 
 #[doc(hidden)]
 pub use self::faults::{CommitFault, Faults};
+pub use self::options::{Durability, SqliteOptions};
 use self::{
     error::backend,
     owner::Owner,
     queue::Queue,
     readers::Readers,
-    stats::Counters,
     writer::{Life, Writer},
 };
-pub use self::{
-    options::{Durability, SqliteOptions},
-    stats::SqliteStats,
-};
 use super::{
-    Batch, BoxFuture, ChannelRow, EventQuery, EventWait, KeptRow, MessagePage, MessageQuery,
-    NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoredEvent, StoredRun, Timer,
-    TopicRow, Unsettled,
+    Batch, BoxFuture, ChannelRow, CommitError, EventQuery, EventWait, KeptRow, MessagePage,
+    MessageQuery, NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoreStats,
+    StoredEvent, StoredRun, Timer, TopicRow, Unsettled, stats::Counters,
 };
 use crate::clock::Clock;
 
@@ -135,12 +130,6 @@ impl SqliteStore {
         })
     }
 
-    /// What the writer has done since the store was opened.
-    #[must_use]
-    pub fn stats(&self) -> SqliteStats {
-        self.shared.counters.read()
-    }
-
     fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
@@ -156,6 +145,17 @@ impl Store for SqliteStore {
 
     fn submit(&self, batch: Batch, done: OnCommit) {
         self.shared.queue.push(batch, done);
+    }
+
+    fn probe(&self) -> BoxFuture<'static, Result<(), CommitError>> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.queue.probe(reply);
+        Box::pin(async move { answer.await.unwrap_or(Err(CommitError::Closed)) })
+    }
+
+    fn stats(&self) -> StoreStats {
+        let (batches, bytes) = self.shared.queue.waiting();
+        self.shared.counters.read(batches, bytes)
     }
 
     fn channel(

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use stepcast_protocol::{Epoch, limits};
 use tokio::sync::oneshot;
 
-use crate::store::{Batch, OnCommit, StoreError, Urgency};
+use crate::store::{Batch, CommitError, OnCommit, StoreError, Urgency};
 
 /// A batch in the queue.
 pub(super) struct Waiting {
@@ -23,6 +23,8 @@ pub(super) struct Waiting {
 pub(super) enum Task {
     /// Batches for one transaction, at least one.
     Group(Vec<Waiting>),
+    /// Say whether new work would be taken.
+    Probe(oneshot::Sender<Result<(), CommitError>>),
     /// Read everything from disk again.
     Reopen(oneshot::Sender<Result<Epoch, StoreError>>),
     /// Let go of the file.
@@ -33,6 +35,7 @@ pub(super) enum Task {
 
 enum Item {
     Batch(Waiting),
+    Probe(oneshot::Sender<Result<(), CommitError>>),
     Reopen(oneshot::Sender<Result<Epoch, StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
@@ -73,6 +76,16 @@ impl Queue {
         if wake {
             self.news.notify_one();
         }
+    }
+
+    pub(super) fn probe(&self, reply: oneshot::Sender<Result<(), CommitError>>) {
+        self.push_urgent(Item::Probe(reply));
+    }
+
+    /// How many batches wait, with what else stands among them, and the bytes of the batches.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.items.len(), state.bytes)
     }
 
     pub(super) fn reopen(&self, reply: oneshot::Sender<Result<Epoch, StoreError>>) {
@@ -134,7 +147,7 @@ impl State {
                     Due::At(due)
                 }
             }
-            Item::Batch(_) | Item::Reopen(_) | Item::Close(_) => Due::Now,
+            Item::Batch(_) | Item::Probe(_) | Item::Reopen(_) | Item::Close(_) => Due::Now,
         }
     }
 
@@ -152,6 +165,10 @@ impl State {
                 Some(item) if !group.is_empty() => {
                     self.items.push_front(item);
                     break;
+                }
+                Some(Item::Probe(reply)) => {
+                    self.urgent -= 1;
+                    return Task::Probe(reply);
                 }
                 Some(Item::Reopen(reply)) => {
                     self.urgent -= 1;

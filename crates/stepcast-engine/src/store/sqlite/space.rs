@@ -33,12 +33,21 @@ impl Space {
     /// Why this batch should not be written, if so.
     pub(super) fn check(&mut self, batch: &Batch) -> Result<(), CommitError> {
         match self.short() {
-            Some(free) if batch.brings_work() => Err(CommitError::NoSpace(format!(
-                "{free} bytes are free, at least {} are needed",
-                self.needed
-            ))),
+            Some(free) if batch.brings_work() => Err(self.refusal(free)),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Why no batch that brings work should be written, if so.
+    pub(super) fn check_any(&mut self) -> Result<(), CommitError> {
+        self.short().map_or(Ok(()), |free| Err(self.refusal(free)))
+    }
+
+    fn refusal(&self, free: u64) -> CommitError {
+        let needed = self.needed;
+        CommitError::NoSpace(format!(
+            "{free} bytes are free, at least {needed} are needed"
+        ))
     }
 
     fn short(&mut self) -> Option<u64> {

@@ -70,6 +70,7 @@ impl Writer {
             match shared.queue.next() {
                 Task::Group(group) => self.on_group(group),
                 // Nobody may be waiting for the answers any more.
+                Task::Probe(reply) => drop(reply.send(self.on_probe())),
                 Task::Reopen(reply) => drop(reply.send(self.on_reopen())),
                 Task::Close(reply) => drop(reply.send(self.on_close())),
                 Task::End => break,
@@ -98,10 +99,17 @@ impl Writer {
                 answer.fates
             }
         };
-        self.count(&fates);
+        self.shared.counters.on_fates(&fates);
         drop(batches);
         for (done, fate) in completions.into_iter().zip(fates) {
             complete(done, fate);
+        }
+    }
+
+    fn on_probe(&mut self) -> Result<(), CommitError> {
+        match &mut self.life {
+            Life::Open(groups, _) => groups.probe(),
+            Life::Broken(_) | Life::Closed => Err(CommitError::Closed),
         }
     }
 
@@ -155,23 +163,6 @@ impl Writer {
                 closed
             }
         }
-    }
-
-    fn count(&self, fates: &[Fate]) {
-        let (mut committed, mut refused, mut failed) = (0, 0, 0);
-        for fate in fates {
-            match fate {
-                Ok(_) => committed += 1,
-                Err(CommitError::Refused(_)) => refused += 1,
-                Err(
-                    CommitError::NoSpace(_)
-                    | CommitError::Rejected(_)
-                    | CommitError::OutcomeUnknown(_)
-                    | CommitError::Closed,
-                ) => failed += 1,
-            }
-        }
-        self.shared.counters.on_batches(committed, refused, failed);
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use stepcast_engine::store::{
     Batch, BoxFuture, ChannelRow, CommitError, EventQuery, EventWait, KeptRow, MessagePage,
-    MessageQuery, NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoreExt,
+    MessageQuery, NewestQuery, OnCommit, RunQuery, RunRow, Store, StoreError, StoreExt, StoreStats,
     StoredEvent, StoredRun, Timer, TopicRow, Unsettled, Urgency, Write,
 };
 use stepcast_protocol::{
@@ -150,6 +150,14 @@ impl Store for GatedStore {
             Gate::Closed => state.kept_back.push_back((batch, done)),
             Gate::Gone => drop(state),
         }
+    }
+
+    fn probe(&self) -> BoxFuture<'static, Result<(), CommitError>> {
+        self.inner.probe()
+    }
+
+    fn stats(&self) -> StoreStats {
+        self.inner.stats()
     }
 
     fn channel(&self, name: ChannelName) -> Answer<Option<ChannelRow>> {
