@@ -12,7 +12,7 @@ use std::{
 
 use axum::{Router, extract::ConnectInfo, http::request::Parts};
 use parking_lot::{Mutex, RwLock};
-use stepcast_engine::{Engine, EngineError};
+use stepcast_engine::{Engine, EngineError, NotReady};
 use stepcast_protocol::limits;
 use tokio::{sync::watch, task::JoinSet};
 
@@ -21,6 +21,8 @@ use crate::{
     fanout::{self, AddressBook, Fanout, Permit, Stats, TooManyConnections},
     keys::{Keyring, Keys},
     origins::{Origin, Origins},
+    readers::Readers,
+    readiness::Readiness,
     tokens::{SECRET_BYTES, Tokens},
     worker::{Apps, ServedWorker},
 };
@@ -181,6 +183,9 @@ struct Inner {
     keys: RwLock<Option<Arc<Keyring>>>,
     options: GatewayOptions,
     closing: watch::Sender<bool>,
+    readiness: Readiness,
+    event_streams: Readers,
+    polls: Readers,
     /// Handshakes under way and streams that are copied to a socket.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -203,16 +208,20 @@ impl Gateway {
             keys: RwLock::default(),
             options,
             closing: watch::Sender::new(false),
+            readiness: Readiness::default(),
+            event_streams: Readers::default(),
+            polls: Readers::default(),
             tasks: Mutex::default(),
         })))
     }
 
-    /// What tokens guard, and nothing else: connecting, server-sent events, publishing with a publish token, `/health`.
+    /// What tokens guard, and nothing else: connecting, server-sent events, publishing with a publish token, `/health`
+    /// and `/ready`.
     pub fn router(&self) -> Router {
         api::token_routes(self)
     }
 
-    /// Everything else: events, tokens, runs; and publishing with a key on the route of [`Self::router`].
+    /// Everything else: events, tokens, runs, `/metrics`; and publishing with a key on the route of [`Self::router`].
     pub fn operator_router(&self, keys: Keys) -> Router {
         let keys = Arc::new(Keyring::from(keys));
         *self.0.keys.write() = Some(Arc::clone(&keys));
@@ -257,6 +266,24 @@ impl Gateway {
         let copied = async { while tasks.join_next().await.is_some() {} };
         drop(tokio::time::timeout(self.0.options.fanout.close_wait, copied).await);
         tasks.shutdown().await;
+    }
+
+    /// Whether new work is taken.
+    pub(crate) async fn readiness(&self) -> Result<(), NotReady> {
+        if *self.0.closing.borrow() {
+            return Err(NotReady::Closing);
+        }
+        self.0.readiness.of(&self.0.engine).await
+    }
+
+    /// Those who read server-sent events.
+    pub(crate) fn event_streams(&self) -> &Readers {
+        &self.0.event_streams
+    }
+
+    /// Those who wait in a long poll.
+    pub(crate) fn polls(&self) -> &Readers {
+        &self.0.polls
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -7,6 +7,7 @@
 //! - [`tokens`]: what a browser is allowed, signed.
 //! - `api`: one handler per route: decode, one call of the engine, encode.
 //! - `entrance`: where a reader begins.
+//! - `readers`: who reads otherwise. `metrics`: what operators are shown of all this.
 //! - `fanout`: WebSocket connections, spread over shards that read channels by cursor.
 //! - [`worker`]: executes functions that apps serve over HTTP.
 
@@ -15,12 +16,15 @@ mod entrance;
 mod fanout;
 pub mod gateway;
 pub mod keys;
+mod metrics;
 mod origins;
+mod readers;
+mod readiness;
 pub mod tokens;
 pub mod worker;
 
 pub use self::{
-    fanout::Stats,
+    fanout::{Sent, Stats},
     gateway::{Gateway, GatewayError, GatewayOptions, ServerKind},
     keys::{BadKey, Keys},
     origins::{BadOrigin, Origin},

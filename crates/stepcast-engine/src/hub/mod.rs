@@ -174,11 +174,14 @@ impl Hub {
 
     /// What the store has said to somebody who asked whether it takes writes. One that takes none is opened again, though nobody writes.
     pub(crate) fn on_probe(&self, answer: &Result<(), CommitError>) {
-        match (answer, self.0.on_broken.get()) {
-            (Err(CommitError::OutcomeUnknown(_) | CommitError::Closed), Some(on_broken)) => {
-                on_broken();
-            }
-            (Ok(()) | Err(_), _) => {}
+        let takes_nothing = matches!(
+            answer,
+            Err(CommitError::OutcomeUnknown(_) | CommitError::Closed)
+        );
+        if let Some(on_broken) = self.0.on_broken.get()
+            && takes_nothing
+        {
+            on_broken();
         }
     }
 

@@ -16,7 +16,7 @@ use stepcast_engine::{
 use stepcast_protocol::{ChannelName, Cursor, ErrorCode, limits};
 
 use super::{problem::Problem, query::Query, reader};
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, readers::Reader};
 
 /// Frames in an answer unless the request says otherwise.
 const FRAMES: usize = 100;
@@ -47,6 +47,7 @@ pub(super) async fn poll(
         bytes: 0,
         limit,
         known,
+        reader: gateway.polls().enter(),
     };
     let mut closing = gateway.closing();
     tokio::select! {
@@ -92,6 +93,7 @@ struct Answer {
     bytes: usize,
     limit: usize,
     known: Option<Cursor>,
+    reader: Reader,
 }
 
 impl Answer {
@@ -136,6 +138,7 @@ impl Answer {
             Item::Gap(gap) => gap.to_wire(&self.channel).into(),
             Item::Snapshot(snapshot) => snapshot.to_wire(&self.channel).into(),
         };
+        self.reader.on_item(item);
         self.bytes += frame.len();
         self.frames.push(frame);
     }
@@ -157,6 +160,7 @@ impl Answer {
             body.push_str(&String::from_utf8_lossy(frame));
         }
         body.push_str("]}");
+        self.reader.on_bytes(body.len());
         let headers = [
             (header::CONTENT_TYPE, "application/json"),
             (header::CACHE_CONTROL, "no-store"),

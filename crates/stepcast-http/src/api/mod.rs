@@ -14,10 +14,12 @@ mod events;
 mod handshake;
 mod invoke;
 mod messages;
+mod metrics;
 mod problem;
 mod publish;
 mod query;
 mod reader;
+mod ready;
 mod received;
 mod register;
 mod runs;
@@ -56,6 +58,7 @@ pub(crate) fn token_routes(gateway: &Gateway) -> Router {
         .layer(from_fn_with_state(gateway.origins(), let_pages_in))
         .route(paths::PUBLISH, post(publish::publish))
         .route(paths::HEALTH, get(health))
+        .route(paths::READY, get(ready::ready))
         .layer(map_response_with_state(gateway.kind(), name_kind))
         .with_state(gateway.clone())
 }
@@ -81,6 +84,7 @@ pub(crate) fn operator_routes(gateway: &Gateway, keys: Arc<Keyring>) -> Router {
         .route(paths::REGISTER, post(register::register))
         .route(paths::REMOVE, delete(register::remove))
         .route(paths::DEV, get(dev::read))
+        .route(paths::METRICS, get(metrics::scrape))
         .route_layer(from_fn_with_state(keys, guard))
         .route(paths::EVENTS, post(events::send))
         .merge(unsupported::routes())

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{problem::Problem, query::Query, reader};
-use crate::{entrance::Entrance, fanout::Permit, gateway::Gateway};
+use crate::{entrance::Entrance, fanout::Permit, gateway::Gateway, readers::Reader};
 
 /// Bytes of events that are sent together.
 const CHUNK_BYTES: usize = 32 * 1024;
@@ -68,6 +68,7 @@ struct Events {
     /// Becomes true at the shutdown; gone once that was said.
     closing: Option<watch::Receiver<bool>>,
     entropy: Entropy,
+    reader: Reader,
     _permit: Option<Permit>,
 }
 
@@ -95,6 +96,7 @@ impl Events {
             comments,
             closing: Some(gateway.closing()),
             entropy: gateway.engine().entropy().clone(),
+            reader: gateway.event_streams().enter(),
             _permit: permit,
         })
     }
@@ -107,6 +109,7 @@ impl Events {
             comments,
             closing,
             entropy,
+            reader,
             ..
         } = self;
         let is_closing = closing.as_mut()?;
@@ -117,14 +120,16 @@ impl Events {
             }
             _ = comments.tick() => Next::Comment,
         };
-        match next {
+        let bytes = match next {
             Next::Closing => {
                 *closing = None;
                 Some(end(entropy))
             }
-            Next::Item(first) => chunk(subscription, channel, first?),
+            Next::Item(first) => chunk(subscription, channel, reader, first?),
             Next::Comment => Some(COMMENT),
-        }
+        };
+        reader.on_bytes(bytes.as_ref().map_or(0, Bytes::len));
+        bytes
     }
 }
 
@@ -150,13 +155,17 @@ fn end(entropy: &Entropy) -> Bytes {
 fn chunk(
     subscription: &mut Subscription,
     channel: &ChannelName,
+    reader: &Reader,
     first: Result<Item, ReadError>,
 ) -> Option<Bytes> {
     let mut text = Vec::new();
     let mut next = Some(first);
     while let Some(item) = next.take() {
         match item {
-            Ok(item) => put_event(&mut text, &item, channel),
+            Ok(item) => {
+                reader.on_item(&item);
+                put_event(&mut text, &item, channel);
+            }
             Err(error) => {
                 // The client comes back with its last id and misses nothing.
                 tracing::warn!(%error, %channel, "a channel cannot be read; its event stream ends");

@@ -24,6 +24,8 @@ struct Frame {
 pub(super) struct Cut {
     /// Where the reader is once `rest` is sent.
     pub(super) cursor: Cursor,
+    /// How many frames are out by then.
+    pub(super) frames: usize,
     /// The unsent end of the one frame that was begun.
     pub(super) rest: Bytes,
 }
@@ -61,11 +63,17 @@ impl Batch {
         self.bytes.is_empty()
     }
 
+    /// How many messages it has.
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
+    }
+
     /// What remains after the first `taken` bytes.
     pub(super) fn cut(&self, taken: usize) -> Cut {
         if taken >= self.bytes.len() {
             return Cut {
                 cursor: self.to,
+                frames: self.frames.len(),
                 rest: Bytes::new(),
             };
         }
@@ -77,12 +85,14 @@ impl Batch {
         if sent == taken {
             return Cut {
                 cursor,
+                frames: whole,
                 rest: Bytes::new(),
             };
         }
         let begun = &self.frames[whole];
         Cut {
             cursor: begun.cursor,
+            frames: whole + 1,
             // A copy: a socket that is full must not keep everybody's batch.
             rest: Bytes::copy_from_slice(&self.bytes[taken..begun.end]),
         }
@@ -130,6 +140,9 @@ mod tests {
             sent.extend_from_slice(from(cut.cursor).bytes());
             assert_eq!(sent, whole.bytes(), "cut after {taken} bytes");
         }
+        assert_eq!(whole.cut(0).frames, 0);
+        assert_eq!(whole.cut(1).frames, 1, "one that was begun is finished");
+        assert_eq!(whole.cut(whole.bytes().len()).frames, whole.len());
         assert_eq!(whole.cut(0).cursor, at(0));
         assert_eq!(whole.cut(whole.bytes().len()).cursor, at(9));
     }

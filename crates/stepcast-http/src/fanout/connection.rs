@@ -11,6 +11,7 @@ use super::{
     dialect::Dialect,
     feed::Topics,
     frame,
+    stats::Sending,
     subscription::{Place, Subscription},
 };
 
@@ -18,6 +19,8 @@ use super::{
 pub(super) struct Connection {
     pub(super) id: u64,
     pub(super) dialect: Dialect,
+    /// What connections like this one were given.
+    pub(super) sent: Rc<Sending>,
     pub(super) stream: TcpStream,
     pub(super) state: RefCell<State>,
     /// Told when answers have left, and when a subscription has entered.
@@ -51,7 +54,11 @@ impl Connection {
         match self.stream.try_write(bytes) {
             Ok(0) if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            result => result,
+            Ok(taken) => {
+                self.sent.on_bytes(taken);
+                Ok(taken)
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -106,9 +106,13 @@ impl Shard {
             return;
         };
         match connection.try_write(batch.bytes()) {
-            Ok(taken) if taken == batch.bytes().len() => connection.join(subscription),
+            Ok(taken) if taken == batch.bytes().len() => {
+                connection.sent.on_delivered(batch.len());
+                connection.join(subscription);
+            }
             Ok(taken) => {
                 let cut = batch.cut(taken);
+                connection.sent.on_delivered(cut.frames);
                 subscription.place = Place::Behind(cut.cursor);
                 state.rest = cut.rest;
                 state.leave_groups();

@@ -56,6 +56,8 @@ impl Shard {
     pub(super) fn told(&self, feed: &Feed, mut entry: Entry) -> Entered {
         let channel = feed.channel.name();
         let notices = std::mem::take(&mut entry.notices);
+        let is_gap = |notice: &&Notice| matches!(notice, Notice::Gap(_));
+        let gaps = notices.iter().filter(is_gap).count();
         let frames = notices.into_iter().map(|notice| match notice {
             Notice::Gap(gap) => frame::text(&gap.to_wire(channel)).into(),
             Notice::Snapshot(snapshot) => {
@@ -67,6 +69,7 @@ impl Shard {
         Entered {
             frames: frames.collect(),
             entry,
+            gaps,
             lost: 0,
         }
     }
@@ -86,7 +89,8 @@ impl Shard {
         let entered = match entered.await {
             Ok(entered) => entered,
             Err(error) => {
-                tracing::warn!(%error, "a channel cannot be read; a reader is closed");
+                let channel = self.channel_of(feed);
+                tracing::warn!(%error, channel, "a channel cannot be read; a reader is closed");
                 return self.close_unreadable(connection);
             }
         };
@@ -101,6 +105,7 @@ impl Shard {
         }
         self.plain_gaps
             .set(self.plain_gaps.get() + entered.lost as u64);
+        connection.sent.on_gaps(entered.gaps);
         subscription.due = None;
         subscription.opening = Some(Opening {
             frames: entered.frames.iter().cloned().collect(),
@@ -147,6 +152,7 @@ async fn pass(
     Ok(Entered {
         frames: Vec::new(),
         entry,
+        gaps: 0,
         lost,
     })
 }

@@ -8,7 +8,7 @@
 //! - [`feed`], [`connection`] and [`subscription`]: the tables of a shard; [`dialect`]: who is there.
 //! - [`shard`] its life, [`delivery`] its turns, [`pump`] those who lag, [`entering`] those who come, [`replay`] what these share.
 //! - [`inbound`]: what clients send; [`plain`] and [`native`]: what it means. [`session`]: how long it lasts.
-//! - [`socket`] and [`address`]: the kernel's side, and how many may come.
+//! - [`socket`] and [`address`]: the kernel's side, and how many may come. [`stats`]: what was sent and is held.
 
 mod address;
 mod batch;
@@ -26,6 +26,7 @@ mod replay;
 mod session;
 mod shard;
 mod socket;
+mod stats;
 mod subscription;
 
 use std::{
@@ -43,6 +44,7 @@ use stepcast_protocol::{ChannelName, limits};
 use tokio::sync::{mpsc, oneshot};
 
 use self::shard::{Command, Shard};
+pub use self::stats::{Sent, Stats};
 pub(crate) use self::{
     address::{AddressBook, Permit, TooManyConnections},
     dialect::Dialect,
@@ -78,21 +80,6 @@ impl Default for Options {
             close_wait: Duration::from_secs(2),
         }
     }
-}
-
-/// What the sockets hold at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stats {
-    /// Open WebSocket connections.
-    pub connections: usize,
-    /// Those among them that were told to end and have not yet.
-    pub closing: usize,
-    /// Those among them whose socket takes nothing more at the moment.
-    pub full: usize,
-    /// Bytes kept for sockets that are full; what several of them share counts once.
-    pub unsent_bytes: usize,
-    /// What connections of npm `inngest` have lost since the start, as they cannot be told: one for each gap on a topic.
-    pub plain_gaps: u64,
 }
 
 /// All shards.
@@ -134,11 +121,7 @@ impl Fanout {
             if shard.commands.send(Command::Stats(answer)).await.is_ok()
                 && let Ok(stats) = stats.await
             {
-                sum.connections += stats.connections;
-                sum.closing += stats.closing;
-                sum.full += stats.full;
-                sum.unsent_bytes += stats.unsent_bytes;
-                sum.plain_gaps += stats.plain_gaps;
+                sum += stats;
             }
         }
         sum

@@ -49,10 +49,11 @@ impl Shard {
             }
         };
         let Some(grant) = grant else { return };
+        let channel = grant.channel.clone();
         let entrance = match Entrance::at_token(&self.hub, grant).await {
             Ok(entrance) => entrance,
             Err(error) => {
-                tracing::warn!(%error, "a channel cannot be read; its reader is closed");
+                tracing::warn!(%error, %channel, "a channel cannot be read; its reader is closed");
                 return self.close_unreadable(connection);
             }
         };

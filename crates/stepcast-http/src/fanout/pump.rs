@@ -217,7 +217,8 @@ impl Shard {
         let stored = match page.messages.await {
             Ok(stored) => stored,
             Err(error) => {
-                tracing::warn!(%error, "kept messages cannot be read; a reader is closed");
+                let channel = self.channel_of(page.feed);
+                tracing::warn!(%error, channel, "kept messages cannot be read; a reader is closed");
                 return self.close_unreadable(connection);
             }
         };
@@ -281,6 +282,7 @@ impl Shard {
                 send(connection, state, index, &replay.batch)
             }
             Dialect::Native => {
+                connection.sent.on_gaps(gaps.len());
                 let channel = subscription.feed.channel.name().clone();
                 let frames = gaps
                     .iter()
@@ -373,6 +375,7 @@ fn send(
         connection.try_write(batch.bytes())?
     };
     let cut = batch.cut(taken);
+    connection.sent.on_delivered(cut.frames);
     state.subscriptions[index].place = Place::Behind(cut.cursor);
     state.rest = cut.rest;
     if taken == batch.bytes().len() {

@@ -33,6 +33,8 @@ pub(super) type Read<T, E> = Shared<LocalBoxFuture<'static, Result<Rc<T>, E>>>;
 pub(super) struct Entered {
     pub(super) frames: Vec<Bytes>,
     pub(super) entry: Entry,
+    /// How many gaps are among the frames.
+    pub(super) gaps: usize,
     /// What it lost and is not told.
     pub(super) lost: usize,
 }

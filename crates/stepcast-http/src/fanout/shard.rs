@@ -31,6 +31,7 @@ use super::{
     frame,
     replay::Replays,
     socket,
+    stats::Sending,
     subscription::{Floors, Place, Subscription, Way},
 };
 use crate::{entrance::Entrance, tokens::Tokens};
@@ -68,6 +69,8 @@ pub(super) struct Shard {
     pub(super) options: Options,
     /// What readers lost that cannot be told.
     pub(super) plain_gaps: Cell<u64>,
+    native_sent: Rc<Sending>,
+    plain_sent: Rc<Sending>,
     pub(super) dirty: Arc<Dirty>,
     pub(super) feeds: RefCell<Feeds>,
     pub(super) replays: Replays,
@@ -87,6 +90,8 @@ impl Shard {
             entropy,
             options,
             plain_gaps: Cell::new(0),
+            native_sent: Rc::default(),
+            plain_sent: Rc::default(),
             dirty: Arc::default(),
             feeds: RefCell::default(),
             replays: Replays::default(),
@@ -150,9 +155,14 @@ impl Shard {
         };
         let id = self.next_id.get();
         self.next_id.set(id + 1);
+        let sent = match dialect {
+            Dialect::Plain => &self.plain_sent,
+            Dialect::Native => &self.native_sent,
+        };
         let connection = Rc::new(Connection {
             id,
             dialect,
+            sent: Rc::clone(sent),
             stream,
             state: RefCell::new(State::default()),
             progress: Notify::new(),
@@ -367,10 +377,18 @@ impl Shard {
         self.send_control(connection, &frame::PING);
     }
 
+    /// What a feed's channel is called, for the log.
+    pub(super) fn channel_of(&self, feed: u64) -> String {
+        let feed = self.feeds.borrow().get(feed);
+        feed.map_or_else(String::new, |feed| feed.channel.name().to_string())
+    }
+
     fn stats(&self) -> Stats {
         let connections = self.connections.borrow();
         let mut stats = Stats {
             plain_gaps: self.plain_gaps.get(),
+            native_sent: self.native_sent.read(),
+            plain_sent: self.plain_sent.read(),
             ..Stats::default()
         };
         // Frames that several sockets share end at the same address.
@@ -378,10 +396,12 @@ impl Shard {
         for connection in connections.values() {
             let state = connection.state.borrow();
             stats.connections += 1;
+            stats.plain += usize::from(connection.dialect == Dialect::Plain);
+            stats.behind += usize::from(state.is_behind());
             stats.closing += usize::from(state.closing.is_some());
             stats.full += usize::from(!state.rest.is_empty());
             stats.unsent_bytes += state.answers.capacity();
-            for bytes in state.unsent() {
+            for bytes in state.unsent().filter(|bytes| !bytes.is_empty()) {
                 let end = bytes.as_ptr_range().end;
                 let most: &mut usize = unsent.entry(end).or_default();
                 *most = bytes.len().max(*most);

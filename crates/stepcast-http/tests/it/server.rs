@@ -105,7 +105,14 @@ impl TestServer {
 
     pub(crate) async fn with(options: GatewayOptions, keys: Keys) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        Self::open(options, keys, directory, Catalog::default(), None).await
+        let sqlite = SqliteOptions::new();
+        Self::open(options, keys, directory, Catalog::default(), None, sqlite).await
+    }
+
+    pub(crate) async fn with_store(sqlite: SqliteOptions) -> Self {
+        let (options, directory) = (GatewayOptions::default(), tempfile::tempdir().unwrap());
+        let (keys, catalog) = (Keys::Dev, Catalog::default());
+        Self::open(options, keys, Arc::new(directory), catalog, None, sqlite).await
     }
 
     /// A server that takes apps.
@@ -118,6 +125,7 @@ impl TestServer {
             directory,
             Catalog::default(),
             apps,
+            SqliteOptions::new(),
         )
         .await
     }
@@ -128,11 +136,12 @@ impl TestServer {
         directory: Arc<tempfile::TempDir>,
         catalog: Catalog,
         apps: Option<(AppsOptions, ClientOptions)>,
+        sqlite: SqliteOptions,
     ) -> Self {
         let clock = Clock::system();
         let file = directory.path().join("test.db");
         let (of_store, of_time) = (file, clock.clone());
-        let open = move || SqliteStore::open(of_store, SqliteOptions::new(), of_time);
+        let open = move || SqliteStore::open(of_store, sqlite, of_time);
         let store = Arc::new(tokio::task::spawn_blocking(open).await.unwrap().unwrap());
         let engine_options = EngineOptions::default()
             .with_clock(clock)
@@ -192,6 +201,7 @@ impl TestServer {
             directory,
             catalog,
             apps,
+            SqliteOptions::new(),
         )
         .await
     }
@@ -389,15 +399,7 @@ impl TestServer {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let body = body.into();
-        let mut stream = self
-            .send_head(method, path, headers, Some(body.len()))
-            .await;
-        // A server that refuses early may not read all of it.
-        drop(stream.write_all(&body).await);
-        let mut answer = Vec::new();
-        within(stream.read_to_end(&mut answer)).await.unwrap();
-        Answer::parse(&answer)
+        ask(self.address, method, path, headers, body).await
     }
 
     /// Begins a request; with no length its body goes until the stream is shut.
@@ -408,23 +410,7 @@ impl TestServer {
         headers: &[(&str, &str)],
         length: Option<usize>,
     ) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
-        if !headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("host"))
-        {
-            head.push_str(&format!("Host: {}\r\n", self.address));
-        }
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        match length {
-            Some(length) => head.push_str(&format!("Content-Length: {length}\r\n\r\n")),
-            None => head.push_str("Transfer-Encoding: chunked\r\n\r\n"),
-        }
-        stream.write_all(head.as_bytes()).await.unwrap();
-        stream
+        send_head(self.address, method, path, headers, length).await
     }
 
     /// An event stream.
@@ -452,6 +438,49 @@ impl TestServer {
         })
         .await;
     }
+}
+
+/// Asks whoever listens there.
+pub(crate) async fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Answer {
+    let body = body.into();
+    let mut stream = send_head(address, method, path, headers, Some(body.len())).await;
+    // A server that refuses early may not read all of it.
+    drop(stream.write_all(&body).await);
+    let mut answer = Vec::new();
+    within(stream.read_to_end(&mut answer)).await.unwrap();
+    Answer::parse(&answer)
+}
+
+async fn send_head(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    length: Option<usize>,
+) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+    {
+        head.push_str(&format!("Host: {address}\r\n"));
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    match length {
+        Some(length) => head.push_str(&format!("Content-Length: {length}\r\n\r\n")),
+        None => head.push_str("Transfer-Encoding: chunked\r\n\r\n"),
+    }
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
 }
 
 /// A whole HTTP response.
