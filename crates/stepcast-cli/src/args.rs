@@ -4,12 +4,14 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
+    backup::Backup,
     cancel::Cancel,
     completions::Completions,
     exit::{EXIT_CODES, Failure},
     logging::Logging,
     output::Output,
     publish::Publish,
+    ready::Ready,
     runs::Runs,
     send::Send,
     serve::{Dev, Start},
@@ -39,6 +41,8 @@ enum Command {
     Runs(Runs),
     Cancel(Cancel),
     Token(Token),
+    Ready(Ready),
+    Backup(Backup),
     Completions(Completions),
 }
 
@@ -63,6 +67,8 @@ impl Cli {
             Command::Runs(runs) => one_thread()?.block_on(runs.run(output)),
             Command::Cancel(cancel) => one_thread()?.block_on(cancel.run(output)),
             Command::Token(token) => one_thread()?.block_on(token.run(output)),
+            Command::Ready(ready) => one_thread()?.block_on(ready.run(output)),
+            Command::Backup(backup) => backup.run(output),
             Command::Completions(completions) => completions.run(),
         }
     }

@@ -5,10 +5,12 @@
 //! - [`args`]: the command line; [`exit`]: how a command can end, and what a script sees of it.
 //! - [`serve`]: `dev` and `start`, from settings to a server and back to nothing.
 //! - [`target`]: the server that the other commands talk to; [`data`]: JSON that they are given; [`output`]: what they print.
-//! - [`send`], [`publish`], [`tail`], [`runs`], [`cancel`], [`token`], [`completions`]: one command each.
+//! - [`send`], [`publish`], [`tail`], [`runs`], [`cancel`], [`token`], [`ready`], [`backup`], [`completions`]:
+//!   one command each.
 //! - [`logging`], [`span`], [`secret`]: log lines, lengths of time, and what is never printed.
 
 mod args;
+mod backup;
 mod cancel;
 mod completions;
 mod data;
@@ -16,6 +18,7 @@ mod exit;
 mod logging;
 mod output;
 mod publish;
+mod ready;
 mod runs;
 mod secret;
 mod send;

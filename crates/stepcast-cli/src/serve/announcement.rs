@@ -36,6 +36,19 @@ impl Announcement {
             apps: config.apps.urls.iter().map(ToString::to_string).collect(),
         }
     }
+
+    /// The same in the log, for those who read nothing else.
+    pub(super) fn log(&self) {
+        let Self {
+            listening,
+            mode,
+            database,
+            apps,
+        } = self;
+        let (version, database) = (env!("CARGO_PKG_VERSION"), database.as_deref());
+        let database = database.unwrap_or("memory");
+        tracing::info!(version, listening, mode, database, ?apps, "serving");
+    }
 }
 
 impl fmt::Display for Announcement {

@@ -64,6 +64,7 @@ pub(super) async fn run(config: Config, output: Output) -> Result<(), Failure> {
         gateway: gateway.map_err(Failure::failed)?,
         grace,
     };
+    announcement.log();
     // A server whose output nobody reads serves all the same.
     drop(output.fact(&announcement, &announcement));
     let _watch = served.watch();

@@ -245,3 +245,66 @@ fn pages_of_other_origins_are_kept_out_by_a_list() {
     let head = ask(&dev, &path, "Origin: https://evil.example.com\r\n");
     assert!(head.contains("access-control-allow-origin: *"), "{head}");
 }
+
+/// The whole answer.
+fn read(server: &Server, path: &str, headers: &str) -> String {
+    let mut answer = String::new();
+    request(server, path, headers)
+        .read_to_string(&mut answer)
+        .unwrap();
+    answer
+}
+
+#[test]
+fn operators_see_whether_it_is_ready_and_what_it_does() {
+    let server = Server::dev(&[]);
+    let ready = read(&server, "/ready", "");
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    assert!(ready.contains("\"state\":\"ready\""), "{ready}");
+    let asked = server.run(&["ready", "--json"]);
+    assert_eq!(asked.json()[0]["ready"], json!(true));
+    server.run(&["publish", "c", "t", "1", "--durable"]);
+    let page = read(&server, "/metrics", "");
+    assert!(page.contains("\nstepcast_ready 1\n"), "{page}");
+    assert!(page.contains("\nstepcast_channels 1\n"), "{page}");
+
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory);
+    assert!(read(&server, "/metrics", "").starts_with("HTTP/1.1 401"));
+    let bearer = format!("Authorization: Bearer {KEY}\r\n");
+    let page = read(&server, "/metrics", &bearer);
+    assert!(page.contains("stepcast_store_commit_duration_seconds_count"));
+    let url = server.url().to_owned();
+    server.kill();
+    let gone = run(["ready", "--url", &url]);
+    assert_eq!(gone.code, 3, "{gone:?}");
+}
+
+#[test]
+fn a_database_is_copied_while_it_is_served_and_after() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let db = file("x.db");
+    let server = Server::dev(&["--db", &db]);
+    assert_eq!(server.run(&["publish", "c", "t", "1", "--durable"]).code, 0);
+    let copied = run(["backup", &file("while"), "--db", &db]);
+    assert_eq!(copied.code, 0, "{copied:?}");
+    assert!(copied.out.contains("bytes"), "{copied:?}");
+    let again = run(["backup", &file("while"), "--db", &db]);
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("give a new file"), "{again:?}");
+    server.run(&["publish", "c", "t", "2", "--durable"]);
+    assert_eq!(server.end(Signal::TERM).code, 0);
+    assert_eq!(run(["backup", &file("after"), "--db", &db]).code, 0);
+    let missing = run(["backup", &file("none"), "--db", &file("missing.db")]);
+    assert_eq!(missing.code, 1);
+    assert!(missing.err.contains("missing.db"), "{missing:?}");
+    assert!(!directory.path().join("none").exists());
+
+    for (copy, messages) in [("while", 1), ("after", 2)] {
+        let server = Server::dev(&["--db", &file(copy)]);
+        let tail = server.start(&["tail", "c", "t", "--from", "start", "--json"]);
+        let read: Vec<_> = (0..messages).map(|_| tail.json()["data"].clone()).collect();
+        assert_eq!(read, [json!(1), json!(2)][..messages], "{copy}");
+    }
+}

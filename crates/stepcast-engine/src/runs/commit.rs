@@ -185,7 +185,8 @@ impl Runs {
             Err(error) => {
                 // After the others the hub has seen to a restart.
                 if !matches!(error, CommitError::OutcomeUnknown(_) | CommitError::Closed) {
-                    tracing::warn!(run = %cell.id, %error, "a run was given up until the next start");
+                    let function = &prepared.next.row.function;
+                    tracing::warn!(run = %cell.id, %function, %error, "a run was given up until the next start");
                 }
                 for command in prepared.commands {
                     command.answer(Err(error.clone().into()));
@@ -399,7 +400,8 @@ impl Runs {
 
     /// Nothing is acknowledged and nothing is lost: the same commands are tried again when there may be space.
     fn hold_for_space(&self, cell: &Arc<RunCell>, prepared: Prepared, problem: String) {
-        tracing::error!(run = %cell.id, code = "no_space", problem, "a run waits for disk space");
+        let function = &prepared.next.row.function;
+        tracing::error!(run = %cell.id, %function, code = "no_space", problem, "a run waits for disk space");
         cell.published().restore(prepared.judged);
         {
             let mut state = cell.lock();

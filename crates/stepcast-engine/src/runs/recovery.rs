@@ -190,7 +190,7 @@ impl Runs {
         let (runs, trigger) = (self.clone(), Arc::clone(trigger));
         self.0.background.spawn(async move {
             if let Err(error) = runs.end_wait_missed(&wait, &trigger).await {
-                tracing::error!(run = %wait.run, %error, "earlier events could not be read; the wait sees later ones only");
+                tracing::error!(run = %wait.run, step = %wait.step, %error, "earlier events could not be read; the wait sees later ones only");
             }
         });
     }

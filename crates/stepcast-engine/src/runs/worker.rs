@@ -36,6 +36,14 @@ pub struct LeasedRun {
     pub updates: mpsc::UnboundedReceiver<Update>,
 }
 
+impl LeasedRun {
+    /// What is logged inside it says which run it is of. For whatever a worker does for the run.
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        tracing::info_span!("run", run = %self.id, function = %self.function, attempt = self.attempt)
+    }
+}
+
 /// What a worker hears of a run it holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {

@@ -19,10 +19,14 @@ mod tokens;
 
 use std::{fmt, future::Future, sync::Arc};
 
-use serde::Serialize;
-use stepcast_protocol::{Beginning, RunId};
+use serde::{Serialize, de::IgnoredAny};
+use stepcast_protocol::{Beginning, RunId, paths};
 
-use self::{remote::Remote, server::Server, tokens::Tokens};
+use self::{
+    remote::{Ask, Remote},
+    server::Server,
+    tokens::Tokens,
+};
 use crate::{
     channel::{Channel, ChannelAt},
     error::Error,
@@ -253,6 +257,16 @@ impl Client {
     #[must_use]
     pub fn json_channel(&self, name: &str) -> JsonChannel {
         JsonChannel::new(self.backend(), name)
+    }
+
+    /// Whether the server takes new work: its store takes writes, and it is not about to end. Asks without a key.
+    ///
+    /// # Errors
+    /// `closing`, `no_space` and `not_ready` say what stands in the way and what to do; `unreachable` when nobody answers.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let url = self.remote.server.url(paths::READY, &[]);
+        let _said: IgnoredAny = self.remote.ask_plainly(Ask::get(url)).await?;
+        Ok(())
     }
 
     /// Lists runs, newest first; at most 20 unless another [`limit`](ListRuns::limit) is set.

@@ -12,6 +12,7 @@ use stepcast_engine::{
 };
 use stepcast_protocol::{ErrorCode, FunctionId};
 use tokio::runtime::Handle;
+use tracing::Instrument;
 
 use crate::{
     app::Function,
@@ -71,13 +72,15 @@ impl LocalWorker {
         ));
         let pulse = self.watchdog.watch(run.id, run.function.clone());
         let (handler, retry) = (Arc::clone(&function.handler), function.retry);
+        // What user code logs says which run it is of.
+        let span = run.span();
         let LeasedRun {
             event,
             lease,
             updates,
             ..
         } = run;
-        self.runtime.spawn(async move {
+        let execute = async move {
             let call = || handler.call(&event, Arc::clone(&execution));
             let body: Body = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
                 Box::pin(std::future::ready(Err(panicked("the function", &*panic))))
@@ -89,7 +92,8 @@ impl LocalWorker {
                 Finished::Rested => lease.release(),
                 Finished::Over => {}
             }
-        });
+        };
+        self.runtime.spawn(execute.instrument(span));
     }
 }
 

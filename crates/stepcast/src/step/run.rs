@@ -16,6 +16,7 @@ use stepcast_engine::{
     store::{Outcome, Verb},
 };
 use stepcast_protocol::ErrorCode;
+use tracing::Instrument;
 
 use super::{Step, decode};
 use crate::{
@@ -71,7 +72,8 @@ where
     let id = &claim.key().id;
     let scope = Arc::new(AttemptScope::new(claim.execution().run, id.clone(), number));
     // The closure itself may publish or panic before it gives its future, so it is called inside the future.
-    let attempt = in_attempt(scope, async move { attempt().await });
+    let span = tracing::info_span!("step", step = %id, attempt = number);
+    let attempt = in_attempt(scope, async move { attempt().await }.instrument(span));
     let caught = CatchPanic(attempt);
     let value = match tokio::time::timeout(timeout, caught).await {
         Ok(Ok(result)) => result?,

@@ -9,9 +9,19 @@ use rusqlite::{
 
 use super::{
     error::{backend, no_space, on_file},
-    os,
+    file, os,
 };
 use crate::store::StoreError;
+
+/// Copies a database into a new file, whether or not somebody owns it at the moment: what is committed now. For other processes than its
+/// owner, which has [`Store::backup`](crate::store::Store::backup). Blocks.
+///
+/// # Errors
+/// [`StoreError`] when there is no such database, or the new file exists or cannot be written.
+pub fn back_up(database: &Path, to: &Path) -> Result<(), StoreError> {
+    file::recognise(database)?;
+    copy(&file::open_reader(database)?, database, to)
+}
 
 /// Copies what is committed now into a new file for its owner alone. What was copied before a failure is removed.
 ///

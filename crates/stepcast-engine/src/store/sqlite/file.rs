@@ -94,7 +94,7 @@ pub(super) fn end_epoch(conn: Connection, file: &Path, epoch: Epoch) -> Result<(
 }
 
 /// Refuses the files of others before SQLite has touched them.
-fn recognise(file: &Path) -> Result<(), StoreError> {
+pub(super) fn recognise(file: &Path) -> Result<(), StoreError> {
     let foreign = |found: String| StoreError::ForeignFile {
         file: file.display().to_string(),
         found,

@@ -48,7 +48,10 @@ use tokio::sync::oneshot;
 
 #[doc(hidden)]
 pub use self::faults::{CommitFault, Faults};
-pub use self::options::{Durability, SqliteOptions};
+pub use self::{
+    backup::back_up,
+    options::{Durability, SqliteOptions},
+};
 use self::{
     error::backend,
     owner::Owner,
