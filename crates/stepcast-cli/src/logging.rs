@@ -4,7 +4,11 @@ use std::io::{self, IsTerminal};
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
-use tracing_subscriber::{filter::LevelFilter, fmt};
+use tracing::Subscriber;
+use tracing_subscriber::{
+    Layer, filter::LevelFilter, fmt, layer::SubscriberExt, registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
 /// What is logged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Args, Deserialize)]
@@ -77,12 +81,24 @@ impl Logging {
 
     /// Logs from now on. Called once.
     pub(crate) fn begin(self) {
-        let lines = fmt()
-            .with_max_level(LevelFilter::from(self.log.unwrap_or_default()))
-            .with_writer(io::stderr);
+        let registry = tracing_subscriber::registry().with(self.level());
+        registry.with(self.lines()).init();
+    }
+
+    /// How much is logged.
+    pub(crate) fn level(self) -> LevelFilter {
+        self.log.unwrap_or_default().into()
+    }
+
+    /// Log lines, whatever their level.
+    pub(crate) fn lines<S>(self) -> Box<dyn Layer<S> + Send + Sync>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let lines = fmt::layer().with_writer(io::stderr);
         match self.log_format.unwrap_or_default() {
-            Format::Text => lines.with_ansi(io::stderr().is_terminal()).init(),
-            Format::Json => lines.json().flatten_event(true).init(),
+            Format::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+            Format::Json => lines.json().flatten_event(true).boxed(),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! - [`target`]: the server that the other commands talk to; [`data`]: JSON that they are given; [`output`]: what they print.
 //! - [`send`], [`publish`], [`tail`], [`runs`], [`cancel`], [`token`], [`ready`], [`backup`], [`completions`]:
 //!   one command each.
-//! - [`logging`], [`span`], [`secret`]: log lines, lengths of time, and what is never printed.
+//! - [`logging`], [`traces`], [`span`], [`secret`]: log lines, spans for collectors, lengths of time, and what is never printed.
 
 mod args;
 mod backup;
@@ -27,6 +27,7 @@ mod span;
 mod tail;
 mod target;
 mod token;
+mod traces;
 
 use std::process::ExitCode;
 

@@ -25,7 +25,7 @@ use self::{
     file::File,
     settings::{Guarding, Serving},
 };
-use crate::{exit::Failure, logging::Logging, output::Output, target::environment};
+use crate::{exit::Failure, logging::Logging, output::Output, target::environment, traces::Traces};
 
 const PRECEDENCE: &str = "\
 An option counts before its environment variable, that before the configuration file, and that before the default.
@@ -87,21 +87,25 @@ impl Source {
 impl Dev {
     pub(crate) async fn run(self, logging: Logging, output: Output) -> Result<(), Failure> {
         let file = self.source.read()?;
-        logging.over(file.logging).begin();
+        let traces = Traces::begin(logging.over(file.logging))?;
         let calling = self.calling.over(file.calling);
         let config = Config::dev(self.serving.over(file.serving), calling);
-        server::run(config.map_err(Failure::usage)?, output).await
+        let served = server::run(config.map_err(Failure::usage)?, output, &traces).await;
+        traces.end().await;
+        served
     }
 }
 
 impl Start {
     pub(crate) async fn run(self, logging: Logging, output: Output) -> Result<(), Failure> {
         let file = self.source.read()?;
-        logging.over(file.logging).begin();
+        let traces = Traces::begin(logging.over(file.logging))?;
         let guarding = self.guarding.over(Guarding::of_inngest(environment));
         let guarding = guarding.over(file.guarding);
         let calling = self.calling.over(file.calling);
         let config = Config::start(self.serving.over(file.serving), calling, guarding);
-        server::run(config.map_err(Failure::usage)?, output).await
+        let served = server::run(config.map_err(Failure::usage)?, output, &traces).await;
+        traces.end().await;
+        served
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{future::IntoFuture, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
+use axum::{Router, serve::ListenerExt};
 use stepcast_engine::{
     Engine, EngineOptions,
     clock::Clock,
@@ -27,10 +27,10 @@ use super::{
     signal::Signals,
     token_secret,
 };
-use crate::{exit::Failure, output::Output};
+use crate::{exit::Failure, output::Output, traces::Traces};
 
 /// Serves until a signal asks for the end.
-pub(super) async fn run(config: Config, output: Output) -> Result<(), Failure> {
+pub(super) async fn run(config: Config, output: Output, traces: &Traces) -> Result<(), Failure> {
     // The port first: when it is taken, nothing else should have happened.
     let listener = listen(config.listen).await?;
     let bound = listener.local_addr().map_err(Failure::failed)?;
@@ -68,7 +68,8 @@ pub(super) async fn run(config: Config, output: Output) -> Result<(), Failure> {
     // A server whose output nobody reads serves all the same.
     drop(output.fact(&announcement, &announcement));
     let _watch = served.watch();
-    server.serve(listener, keys, &mut signals).await
+    let app = traces.around(server.gateway.app(keys));
+    server.serve(listener, app, &mut signals).await
 }
 
 /// Takes the port, or says what to do when somebody else has it.
@@ -148,10 +149,9 @@ impl Server {
     async fn serve(
         self,
         listener: TcpListener,
-        keys: Keys,
+        app: Router,
         signals: &mut Signals,
     ) -> Result<(), Failure> {
-        let app = self.gateway.app(keys);
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         // Answers are small: whoever waits for one should not wait for the next as well.
         let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));

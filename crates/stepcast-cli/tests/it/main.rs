@@ -10,3 +10,5 @@ mod process;
 mod proxy;
 mod run_frames;
 mod servers;
+#[cfg(feature = "otel")]
+mod traces;
