@@ -32,6 +32,7 @@ use stepcast_engine::{
 };
 use stepcast_protocol::{RunId, limits, sdk::Checkpoint};
 use tokio::runtime::Handle;
+use tracing::Instrument;
 
 pub use self::{
     apps::{Apps, AppsOptions, Directory, Discovery},
@@ -127,8 +128,10 @@ impl Worker for ServedWorker {
             return run.lease.failed(not_served(&run.function), retry);
         };
         let (place, asks) = self.shared.drivers.enter(run.id);
+        let span = run.span();
         let driver = Driver::new(run, &served, Arc::clone(&self.shared));
-        self.runtime.spawn(driver.drive(place, asks));
+        self.runtime
+            .spawn(driver.drive(place, asks).instrument(span));
     }
 }
 
