@@ -278,7 +278,7 @@ impl Engine {
         EngineStats {
             functions: runs.function_stats(),
             steps: runs.step_stats(),
-            runs_in_memory: runs.in_memory(),
+            runs_in_memory: runs.count_in_memory(),
             timers: runs.timers(),
             event_waits: runs.event_waits(),
             channels: hub.channels_in_memory(),

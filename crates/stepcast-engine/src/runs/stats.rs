@@ -27,7 +27,7 @@ impl Runs {
     }
 
     /// How many runs are in memory.
-    pub(crate) fn in_memory(&self) -> usize {
+    pub(crate) fn count_in_memory(&self) -> usize {
         self.0.cells.lock().len()
     }
 
