@@ -180,7 +180,10 @@ pub(super) fn unsettled(tables: &Tables, run: RunId) -> Vec<Unsettled> {
         });
         let mut said: Vec<_> = trimmed.chain(kept).collect();
         said.retain(|(cursor, said)| tables.is_unsettled(run, known, said, *cursor));
-        said.sort_by_key(|(cursor, _)| *cursor);
+        said.sort_by(|(one, first), (other, second)| {
+            let key = |said: &AttemptOnTopic| (said.topic.clone(), said.step.clone(), said.attempt);
+            one.cmp(other).then_with(|| key(first).cmp(&key(second)))
+        });
         found.extend(said.into_iter().map(|(_, said)| Unsettled {
             channel: channel.clone(),
             after: Unsettled::after(said.step.as_ref(), known.first, known.settled),

@@ -281,7 +281,7 @@ pub(super) fn unsettled(conn: &Connection, run: RunId) -> Answer<Vec<Unsettled>>
          WHERE run = ?1 \
          AND CASE WHEN step = '' THEN (last_epoch, last_offset) > (settled_epoch, settled_offset) \
          ELSE NOT EXISTS (SELECT 1 FROM steps WHERE steps.run = ?1 AND steps.step = trimmed_attempts.step AND state = ?3) END \
-         ORDER BY 1, 9, 10",
+         ORDER BY 1, 9, 10, 2, 3, 4",
         params![run.to_bytes(), KIND_MESSAGE, STEP_DONE],
         |row| {
             let cells = Cells::new(row, "message of a run", 1);
