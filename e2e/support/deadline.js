@@ -27,3 +27,21 @@ export async function takeUntil(iterable, isLast, what) {
   };
   return within(collect(), () => `${what}; so far ${JSON.stringify(items)}`);
 }
+
+const BETWEEN_LOOKS_MS = 20;
+
+/** What `look` gives as soon as it gives something. What it throws is the reason why there is nothing yet. */
+export async function eventually(look, what, milliseconds = PATIENCE_MS) {
+  const end = performance.now() + milliseconds;
+  for (;;) {
+    let reason = "nothing";
+    try {
+      const found = await look();
+      if (found) return found;
+    } catch (error) {
+      reason = error;
+    }
+    if (performance.now() > end) throw new Error(`waited ${milliseconds} ms for ${what()}; last: ${reason}`);
+    await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOOKS_MS));
+  }
+}

@@ -1,0 +1,47 @@
+// The binary `stepcast` as a process of its own, on a free port and in a new folder.
+
+import path from "node:path";
+
+import { built, runToEnd, startServer } from "./server.js";
+
+/** A retry is not what most tests wait for. */
+const RETRY_INTERVAL = "100ms";
+
+const BINARY = {
+  name: "stepcast",
+  binary: process.env.STEPCAST_BINARY ?? built("stepcast"),
+  build: "cargo build --package stepcast-cli",
+};
+
+/** A running `stepcast dev` that serves these apps; with `isDurable` it keeps a file. */
+export function startDev({ apps = [], options = [], isDurable = false } = {}) {
+  return startServer(program("dev", { apps, options, isDurable }));
+}
+
+/** A running `stepcast start`, which always keeps a file. */
+export function startProduction({ apps = [], options = [] } = {}) {
+  return startServer(program("start", { apps, options, isDurable: true }));
+}
+
+/** Runs `stepcast` to its end with these arguments. */
+export function runStepcast(...words) {
+  return runToEnd({ ...BINARY, environment: environment() }, () => words);
+}
+
+function program(command, { apps, options, isDurable }) {
+  const words = (port, folder) => [
+    command,
+    ...["--port", String(port)],
+    ...(isDurable ? ["--db", path.join(folder, "stepcast.db")] : []),
+    ...apps.flatMap((url) => ["-u", url]),
+    ...(options.includes("--retry-interval") ? [] : ["--retry-interval", RETRY_INTERVAL]),
+    ...options,
+  ];
+  return { ...BINARY, words, environment: environment() };
+}
+
+/** Ours, but for what would be read as a setting. */
+function environment() {
+  const isSetting = ([name]) => /^(STEPCAST|INNGEST)_/.test(name);
+  return Object.fromEntries(Object.entries(process.env).filter((entry) => !isSetting(entry)));
+}
