@@ -22,8 +22,9 @@ process.on("exit", () => alive.forEach((child) => child.kill("SIGKILL")));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
 /**
- * A running server: `url`, `port`, `pid`, `log()`, `stop()`, which answers with the exit code of the ended process, `crash()`, which
- * kills it as it is and gives its next life in the same folder on the same port, and `die()`, which gives what begins that life.
+ * A running server: `url`, `port`, `pid`, `log()`, `stop()`, which answers with the exit code of the ended process, `die()`, which kills
+ * it as it is, `nextLife()`, which is the next one in the same folder on the same port when this one has ended, and `crash()`, which is
+ * both.
  *
  * A program has a `name`, a `binary`, what `build`s it, and the `words` and the environment of a life on a port in a folder.
  */
@@ -32,11 +33,13 @@ export async function startServer(program, { port: asked = 0, folder = temporary
   const log = logOf(child);
   try {
     const [, address, port] = await greeting(program, child, log);
+    const nextLife = async () => {
+      await exitCode(child);
+      return startServer(program, { port: Number(port), folder });
+    };
     const die = async () => {
-      const ended = exitCode(child);
       child.kill("SIGKILL");
-      await ended;
-      return () => startServer(program, { port: Number(port), folder });
+      await exitCode(child);
     };
     return {
       url: `${address}/`,
@@ -45,7 +48,8 @@ export async function startServer(program, { port: asked = 0, folder = temporary
       log,
       stop: () => stop(program, child, folder),
       die,
-      crash: async () => (await die())(),
+      nextLife,
+      crash: () => (child.kill("SIGKILL"), nextLife()),
     };
   } catch (error) {
     // Why it did not start says more than why it did not stop.
