@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
-import { artifact, launchBrowser, newPage } from "./support/browser.js";
+import { artifact, launchBrowser, newPage, shows, textOf } from "./support/browser.js";
 import { startQuickstart } from "./support/quickstart.js";
 
 const timeout = 60_000;
@@ -82,21 +82,4 @@ async function showsCompletedRun(page) {
   await shows(page, "#tokens", "Hello world");
   await shows(page, "#status", "Done!");
   await shows(page, "#run", "completed");
-}
-
-/** Waits until the element's text is exactly this. */
-async function shows(page, selector, expected) {
-  const matches = ([selector, expected]) => document.querySelector(selector)?.textContent.trim() === expected;
-  try {
-    await page.waitForFunction(matches, [selector, expected], { timeout: 15_000 });
-  } catch (error) {
-    const shown = JSON.stringify(await textOf(page, selector));
-    throw new Error(`${selector} should show "${expected}" and shows ${shown}; ${page.complaints.join("; ")}`, {
-      cause: error,
-    });
-  }
-}
-
-async function textOf(page, selector) {
-  return page.evaluate((selector) => document.querySelector(selector)?.textContent.trim(), selector);
 }

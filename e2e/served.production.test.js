@@ -123,7 +123,6 @@ function signed(inngest, options) {
   return [
     inngest.createFunction({ id: "signed", triggers: [{ event: "app/signed" }], ...options }, async ({ event, step }) => {
       await step.realtime.publish("said", pipelineChannel(event.data).status, { message: "signed" });
-      await step.sleep("nap", "1s");
       return step.run("text", () => event.data.text);
     }),
   ];

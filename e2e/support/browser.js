@@ -36,6 +36,23 @@ export async function newPage(browser) {
   return page;
 }
 
+/** Waits until an element's text is exactly this. */
+export async function shows(page, selector, expected) {
+  const matches = ([selector, expected]) => document.querySelector(selector)?.textContent.trim() === expected;
+  try {
+    await page.waitForFunction(matches, [selector, expected], { timeout: 15_000 });
+  } catch (error) {
+    const shown = JSON.stringify(await textOf(page, selector));
+    throw new Error(`${selector} should show "${expected}" and shows ${shown}; ${page.complaints.join("; ")}`, {
+      cause: error,
+    });
+  }
+}
+
+export function textOf(page, selector) {
+  return page.evaluate((selector) => document.querySelector(selector)?.textContent.trim(), selector);
+}
+
 /** Where pictures for people go. */
 export function artifact(name) {
   const folder = fileURLToPath(new URL("../artifacts/", import.meta.url));
