@@ -82,7 +82,7 @@ impl Stage {
             Self::Features => {
                 "the library with each of its features alone and without any, the binary without any"
             }
-            Self::E2e => "the quickstart in a browser and under npm inngest",
+            Self::E2e => "the quickstart and apps of npm inngest, on a terminal and in a browser",
         }
     }
 
@@ -139,10 +139,12 @@ impl Stage {
             }
             Self::E2e => {
                 cargo(workspace, &["build", "--example", "quickstart"]).run()?;
-                let quickstart = workspace.target.join("debug/examples/quickstart");
+                cargo(workspace, &["build", "--package", "stepcast-cli"]).run()?;
+                let built = workspace.target.join("debug");
                 Tool::new("npm", &["test"])
                     .within(workspace.e2e())
-                    .env("STEPCAST_QUICKSTART", quickstart)
+                    .env("STEPCAST_QUICKSTART", built.join("examples/quickstart"))
+                    .env("STEPCAST_BINARY", built.join("stepcast"))
                     .run()
             }
         }
