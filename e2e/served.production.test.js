@@ -20,7 +20,7 @@ const timeout = 60_000;
 const KEY = `signkey-prod-${"0123456789abcdef".repeat(4)}`;
 const NEXT_KEY = `signkey-prod-${"fedcba9876543210".repeat(4)}`;
 const EVENT_KEY = "an-event-key-of-the-tests";
-const KEYS = ["--signing-key", KEY, "--event-key", EVENT_KEY];
+const KEYS = ["--signing-key", KEY, "--event-key", EVENT_KEY, "--behind-tls"];
 
 describe("production", { timeout, concurrency: 2 }, () => {
   test("an app and its server trust each other, and events, tokens and runs go through", async (t) => {

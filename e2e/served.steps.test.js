@@ -61,16 +61,16 @@ function functions(inngest) {
       return Promise.all([flaky("never", 0), flaky("once", 1), flaky("twice", 2)]);
     }, { retries: 2 }),
     create("race", async ({ step }) => {
-      const winner = await Promise.race([
-        step.run("fast", () => "fast"),
-        step.sleep("slow", "1h").then(() => "slow"),
-      ]);
+      const winner = await Promise.race(["fast", "slow"].map((id, index) => step.run(id, () => later(id, index * 200))));
       return step.run("after", () => `${winner} won`);
     }),
-    create("group-race", ({ step, group }) => group.parallel({ mode: "race" }, () => Promise.race([
-      step.run("quick", () => "quick"),
-      step.run("lame", () => new Promise((resolve) => setTimeout(resolve, 300, "lame"))),
-    ]))),
+    create("group-race", async ({ step, group }) => {
+      const winner = await group.parallel({ mode: "race" }, () => Promise.race([
+        step.run("quick", () => "quick"),
+        step.sleep("lame", "2s").then(() => "lame"),
+      ]));
+      return step.run("after", () => ({ winner, at: Date.now() }));
+    }),
     create("caught", async ({ step }) => {
       try {
         await step.run("bad", () => {
@@ -107,7 +107,7 @@ function functions(inngest) {
     create("buffered", threeSteps, { checkpointing: { bufferedSteps: 2, maxInterval: "5s" } }),
     create("buffered-all", threeSteps, { checkpointing: { bufferedSteps: 50 } }),
     create("short-runtime", async ({ step }) => {
-      for (const id of ["a", "b", "c"]) await step.run(id, () => new Promise((resolve) => setTimeout(resolve, 30, count(`short ${id}`))));
+      for (const id of ["a", "b", "c"]) await step.run(id, () => later(count(`short ${id}`), 30));
       return "long enough";
     }, { checkpointing: { maxRuntime: 20 } }),
     create("version-one", async ({ step }) => {
@@ -127,6 +127,11 @@ function functions(inngest) {
       event, events: events.length, runId, attempt, maxAttempts,
     }), { retries: 3 }),
   ];
+}
+
+/** The work of steps that take their time. */
+function later(value, milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds, value));
 }
 
 async function threeSteps({ event, step }) {
@@ -203,8 +208,11 @@ describe("parallel steps", { timeout }, () => {
     assert.equal(await outputOf(served, event("race")), "fast won");
   });
 
-  test("a race in a group too", async () => {
-    assert.equal(await outputOf(served, event("group-race")), "quick");
+  test("a race in a group goes on before its losers, and ends after them", async () => {
+    const began = Date.now();
+    const { winner, at } = await outputOf(served, event("group-race"));
+    assert.equal(winner, "quick");
+    assert.ok(at - began < 1500 && Date.now() - began >= 1900, `${at - began} ms, ${Date.now() - began} ms`);
   });
 
   test("without optimized parallelism", async () => {
