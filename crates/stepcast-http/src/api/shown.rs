@@ -1,8 +1,10 @@
 //! Events and runs in the form in which users of SDKs know them.
 
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
-use stepcast_protocol::{Event, EventId, FunctionId, RunError, RunId, RunStatus, RunView};
+use serde_json::value::RawValue;
+use stepcast_protocol::{
+    Event, EventId, FunctionId, RunError, RunId, RunStatus, RunView, sdk::Failure,
+};
 
 /// The one account and the one environment there are.
 const ACCOUNT: &str = "00000000-0000-4000-a000-000000000000";
@@ -86,7 +88,7 @@ impl From<RunView> for ShownRun {
             created_at,
             run_started_at,
             ended_at,
-            error,
+            error: error.as_ref().map(RunError::shown),
         }
     }
 }
@@ -102,17 +104,9 @@ fn word(status: RunStatus, has_begun: bool) -> &'static str {
     }
 }
 
-/// An error as an SDK writes it.
+/// An error as the SDK wrote it, or would have.
 fn thrown(error: &RunError) -> Box<RawValue> {
-    let RunError {
-        code: _,
-        message,
-        causes,
-        ..
-    } = error;
-    let stack = causes.join("\n");
-    let thrown = json!({ "name": "Error", "message": message, "stack": stack });
-    serde_json::value::to_raw_value(&thrown).unwrap_or_default()
+    serde_json::value::to_raw_value(&Failure::from(error)).unwrap_or_default()
 }
 
 /// What is still to be done for a run.
@@ -147,6 +141,8 @@ impl From<&RunView> for ShownJob {
 
 #[cfg(test)]
 mod tests {
+    use stepcast_protocol::ErrorCode;
+
     use super::*;
 
     #[test]
@@ -161,5 +157,18 @@ mod tests {
             let text = format!("\"{}\"", word(status, false));
             assert_eq!(serde_json::from_str::<RunStatus>(&text).unwrap(), status);
         }
+    }
+
+    #[test]
+    fn an_error_is_shown_as_its_sdk_wrote_it_and_one_of_our_own_alike() {
+        let written =
+            r#"{"name":"NonRetriableError","message":"fatal","stack":"at fn","__serialized":true}"#;
+        let theirs = RunError::from(&Failure::read(written.as_bytes()));
+        assert_eq!(theirs.message, "NonRetriableError: fatal");
+        assert_eq!(thrown(&theirs).get(), written);
+        let ours = RunError::new(ErrorCode::Unreachable, "nobody listens there");
+        let shown: serde_json::Value = serde_json::from_str(thrown(&ours).get()).unwrap();
+        assert_eq!(shown["name"], "unreachable");
+        assert_eq!(shown["message"], "nobody listens there");
     }
 }
