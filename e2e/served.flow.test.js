@@ -14,6 +14,11 @@ const timeout = 60_000;
 
 const [failures, announced] = [[], []];
 const busy = { now: new Map(), most: new Map(), started: [], release: gate() };
+const queued = [];
+async function note(what, milliseconds) {
+  queued.push({ what, at: Date.now() });
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
 const slow = { started: gate(), release: gate() };
 
 let served;
@@ -51,6 +56,12 @@ function functions(inngest) {
       busy.now.set(key, busy.now.get(key) - 1);
       return n;
     }), { concurrency: { limit: 1, key: "event.data.key" } }),
+    create("queue", async ({ event, step }) => {
+      await step.run("begin", () => note(`begun ${event.data.n}`, 50));
+      if (!event.data.sleeps) return;
+      await step.sleep("nap", "1s");
+      await step.run("woken", () => note("woken", 0));
+    }, { concurrency: 1 }),
     create("once", ({ event }) => event.data.order, { idempotency: "event.data.order" }),
     create("in-time", ({ step }) => step.sleep("long", "1h"), { timeouts: { finish: "1s" } }),
     create("too-late", ({ event, step }) => step.run("hold", async () => {
@@ -160,6 +171,19 @@ test("a limit with a key lets one run at a time, in order, and others beside the
   for (const key of ["a", "b"]) {
     assert.deepEqual(busy.started.filter((name) => name.startsWith(key)), [1, 2, 3].map((n) => `${key}${n}`));
   }
+});
+
+test("a run that wakes goes before those that have not begun", { timeout }, async () => {
+  const { ids } = await served.inngest.send({ name: "lab/queue", data: { n: 0, sleeps: true } });
+  await eventually(() => queued.length, () => "the first run");
+  const others = await served.inngest.send(Array.from({ length: 60 }, (_, n) => ({ name: "lab/queue", data: { n: n + 1 } })));
+  const [run] = await served.runs.ended(ids[0]);
+  assert.equal(run.status, "Completed");
+  const woken = queued.findIndex(({ what }) => what === "woken");
+  const due = queued[0].at + 1000;
+  const between = queued.slice(0, woken).filter(({ at }) => at > due + 100);
+  assert.ok(between.length <= 1, `${between.length} runs began after the sleep was over`);
+  assert.equal((await served.runs.of(others.ids.at(-1)))[0].status, "Scheduled", "the queue was not empty");
 });
 
 /** A run that the app has been called for. */
