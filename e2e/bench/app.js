@@ -13,7 +13,8 @@ process.on("message", (baseUrl) => {
   const generate = inngest.createFunction({ id: "generate", triggers: [{ event: "app/generate" }] }, async ({ event, step }) => {
     let sum = 0;
     for (const id of ["a", "b", "c"]) sum += await step.run(id, () => id.length);
-    await step.realtime.publish("done", pipelineChannel({ runId: event.data.runId }).status, { message: event.data.name });
+    const { status } = pipelineChannel({ runId: event.data.channel });
+    await step.realtime.publish("done", status, { message: event.data.name });
     return sum;
   });
   app.serve({ client: inngest, functions: [generate] });

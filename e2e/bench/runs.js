@@ -1,6 +1,9 @@
 // How fast runs of an npm inngest app are: `stepcast dev` with a file, beside a server that keeps nothing.
 //
-// npm run bench [-- --runs 300 --flight 50 --flights 1000]. The figures go to standard output as JSON, to standard error as a table.
+// cargo build --release --package stepcast-cli, then in e2e/:
+// STEPCAST_BINARY=../target/release/stepcast npm run --silent bench [-- --runs 300 --flight 50 --flights 1000]
+//
+// The figures go to standard output as JSON, to standard error as a table.
 
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -87,7 +90,7 @@ async function timed(inngest, name) {
   const channel = pipelineChannel({ runId: name });
   const subscription = await inngest.realtime.subscribe({ channel, topics: ["status"], onMessage: said.open });
   const began = performance.now();
-  await inngest.send({ name: "app/generate", data: { runId: name, name } });
+  await inngest.send({ name: "app/generate", data: { channel: name, runId: name, name } });
   await said.opened;
   const took = performance.now() - began;
   subscription.unsubscribe();
@@ -105,7 +108,7 @@ async function inFlight(inngest) {
     while (next < FLIGHTS) {
       const name = `many-${(next += 1)}`;
       const said = new Promise((resolve) => waiting.set(name, resolve));
-      await inngest.send({ name: "app/generate", data: { runId: "shared", name } });
+      await inngest.send({ name: "app/generate", data: { channel: "shared", name } });
       await said;
       waiting.delete(name);
     }
