@@ -32,6 +32,10 @@ describe("registration", { timeout, concurrency: true }, () => {
     t.after(() => delete process.env.INNGEST_ALLOW_IN_BAND_SYNC);
     const served = await startServed({ functions: echo });
     t.after(served.stop);
+    const headers = { "content-type": "application/json", "x-inngest-sync-kind": "in_band" };
+    const body = JSON.stringify({ url: served.app.url });
+    const answer = await fetch(served.app.url, { method: "PUT", headers, body });
+    assert.equal(answer.headers.get("x-inngest-sync-kind"), "out_of_band");
     assert.equal(await outputOf(served, { name: "app/echo", data: { x: 1 } }), "echo 1");
   });
 

@@ -84,7 +84,7 @@ export function built(...names) {
 
 function launch({ name, binary, build, environment = process.env }, words, folder) {
   if (!existsSync(binary)) throw new Error(`no ${name} at ${binary}; build it with: ${build}`);
-  const child = spawn(binary, words, { stdio: ["ignore", "pipe", "pipe"], env: environment, cwd: folder });
+  const child = spawn(path.resolve(binary), words, { stdio: ["ignore", "pipe", "pipe"], env: environment, cwd: folder });
   alive.add(child);
   child.once("exit", () => alive.delete(child));
   return child;
