@@ -79,7 +79,7 @@ describe("deaths", { timeout, concurrency: 2 }, () => {
   });
 
   test("a run waits for an app that is down, and goes on when it is back", async (t) => {
-    const { served, counts, inside, release } = await startCounted(t, { options: ["--retry-interval", "300ms"] });
+    const { served, counts, inside, release } = await startCounted(t, { options: ["--retry-interval", "300ms", "--poll-interval", "1s"] });
     const { ids } = await served.inngest.send({ name: "lab/counted", data: {} });
     await inside.opened;
     await served.app.down();
@@ -104,6 +104,14 @@ describe("deaths", { timeout, concurrency: 2 }, () => {
     await served.app.up();
   });
 
+  test("a call that takes longer than it may is given up, and says so", async (t) => {
+    const { served } = await startCounted(t, { options: ["--call-timeout", "1s"], retries: 0 });
+    const { ids } = await served.inngest.send({ name: "lab/counted", data: {} });
+    const [run] = await served.runs.ended(ids[0]);
+    assert.equal(run.status, "Failed");
+    assert.match(run.output.message, /longer than 1s/);
+  });
+
   test("a server that stops while a run is in the middle ends in order, and the run with the next one", async (t) => {
     const { served, counts, inside, release } = await startCounted(t, { isDurable: true, options: ["--grace", "200ms"] });
     const { ids } = await served.inngest.send({ name: "lab/counted", data: {} });
@@ -117,7 +125,7 @@ describe("deaths", { timeout, concurrency: 2 }, () => {
 });
 
 /** An app whose function has three steps, the second of which waits for `release` when it is run for the first time. */
-async function startCounted(t, more) {
+async function startCounted(t, { retries, ...more }) {
   const [inside, release] = [gate(), gate()];
   const counts = { a: 0, b: 0, c: 0 };
   const work = async (id) => {
@@ -131,7 +139,7 @@ async function startCounted(t, more) {
   const served = await startServed({
     ...more,
     functions: (inngest) => [
-      inngest.createFunction({ id: "counted", triggers: [{ event: "lab/counted" }] }, async ({ step }) => {
+      inngest.createFunction({ id: "counted", triggers: [{ event: "lab/counted" }], retries }, async ({ step }) => {
         const a = await step.run("a", () => work("a"));
         const b = await step.run("b", () => work("b"));
         return a + b + (await step.run("c", () => work("c")));

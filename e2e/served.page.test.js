@@ -22,7 +22,7 @@ const slow = gate();
 before(async () => {
   [browser, served, page] = await Promise.all([
     launchBrowser(),
-    startServed({ functions }),
+    startServed({ functions, options: ["--expose-result", "e2e-exposed"] }),
     servePage("pipeline.jsx", () => served.inngest),
   ]);
 }, { timeout });
@@ -47,6 +47,7 @@ function functions(inngest) {
       await step.realtime.publish("final-status", channel.status, { message: "Done!", step: "complete" });
       return { answer: 42 };
     }),
+    create("exposed", "app/exposed", ({ event, step }) => step.run("answer", () => ({ asked: event.data.runId }))),
     create("chat", "app/chat", ({ event, step }) => say(step, "say", event.data, event.data.text)),
     create("quick", "app/both", ({ event, step }) => say(step, "say", event.data, "quick")),
     create("slow", "app/both", async ({ event, step }) => {
@@ -95,6 +96,15 @@ test("the result arrives where the token names $run", { timeout }, async () => {
   await shows(tab, "#run", "completed");
   await shows(tab, "#result", '{"answer":42}');
   assert.deepEqual(await items(tab), RUN);
+  await tab.close();
+});
+
+test("the result arrives where the server exposes it", { timeout }, async () => {
+  const runId = freshName();
+  const tab = await opened({ runId });
+  await runsOf(served, { name: "app/exposed", data: { runId } });
+  await shows(tab, "#run", "completed");
+  await shows(tab, "#result", JSON.stringify({ asked: runId }));
   await tab.close();
 });
 

@@ -91,13 +91,16 @@ describe("production", { timeout, concurrency: 2 }, () => {
   });
 
   test("a function that asks for what is not done is refused, unless that is accepted", async (t) => {
-    const app = await startApp();
-    const stepcast = await startProduction({ apps: [app.url], options: KEYS });
-    t.after(() => Promise.all([app.stop(), stepcast.stop()]));
-    const inngest = clientOf(stepcast);
-    app.serve({ client: inngest, functions: signed(inngest, { throttle: { limit: 1, period: "1h" } }) });
-    await eventually(() => /throttle/.test(stepcast.log()), () => "a warning that names the option");
-    await assert.rejects(runsAt(stepcast.url, hashed(KEY)).read("v1/apps/e2e/functions"), /404/);
+    for (const accepted of [[], ["--ignore-unsupported", "throttle"]]) {
+      const app = await startApp();
+      const stepcast = await startProduction({ apps: [app.url], options: [...KEYS, ...accepted] });
+      t.after(() => Promise.all([app.stop(), stepcast.stop()]));
+      const inngest = clientOf(stepcast);
+      app.serve({ client: inngest, functions: signed(inngest, { throttle: { limit: 1, period: "1h" } }) });
+      await eventually(() => /throttle/.test(stepcast.log()), () => "a warning that names the option");
+      const known = functionsOf(stepcast.url, "e2e", undefined, hashed(KEY), accepted.length ? undefined : 300);
+      await (accepted.length ? known : assert.rejects(known, /404/));
+    }
   });
 
   test("there is no production without keys", async () => {

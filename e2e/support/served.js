@@ -53,12 +53,12 @@ export async function outputOf(served, event) {
 }
 
 /** The functions of an app that is known to the server, as soon as it is and `is` holds for them. */
-export function functionsOf(url, id, is = () => true, bearer) {
+export function functionsOf(url, id, is = () => true, bearer, patience) {
   const look = async () => {
     const { functions } = await runsAt(url, bearer).read(`v1/apps/${id}/functions`);
     return is(functions) && functions;
   };
-  return eventually(look, () => `the functions of app ${id}`);
+  return eventually(look, () => `the functions of app ${id}`, patience);
 }
 
 /** Errors of functions are the subject of many tests and not news. */

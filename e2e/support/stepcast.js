@@ -4,8 +4,8 @@ import path from "node:path";
 
 import { built, runToEnd, startServer } from "./server.js";
 
-/** A retry is not what most tests wait for. */
-const RETRY_INTERVAL = "100ms";
+/** Retries and polling are not what most tests wait for. */
+const QUICK = ["--retry-interval", "100ms", "--poll-interval", "1s"];
 
 const BINARY = {
   name: "stepcast",
@@ -34,7 +34,8 @@ function program(command, { apps, options, isDurable }) {
     ...["--port", String(port)],
     ...(isDurable ? ["--db", path.join(folder, "stepcast.db")] : []),
     ...apps.flatMap((url) => ["-u", url]),
-    ...(options.includes("--retry-interval") ? [] : ["--retry-interval", RETRY_INTERVAL]),
+    ...(options.includes("--retry-interval") ? [] : QUICK),
+    ...(command === "dev" ? ["--no-discovery"] : []),
     ...options,
   ];
   return { ...BINARY, words, environment: environment() };
