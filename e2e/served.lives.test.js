@@ -52,14 +52,14 @@ describe("deaths", { timeout, concurrency: 2 }, () => {
   });
 
   test("what was published before a crash is read after it, with the same token", async (t) => {
-    const held = gate();
+    const [holding, held] = [gate(), gate()];
     const served = await startServed({
       isDurable: true,
       functions: (inngest) => [
         inngest.createFunction({ id: "publisher", triggers: [{ event: "lab/publish" }] }, async ({ event, step }) => {
           const { status } = pipelineChannel(event.data);
           await step.realtime.publish("first", status, { message: "first" });
-          await step.run("hold", () => held.opened);
+          await step.run("hold", () => (holding.open(), held.opened));
           await step.realtime.publish("last", status, { message: "last" });
         }),
       ],
@@ -71,7 +71,8 @@ describe("deaths", { timeout, concurrency: 2 }, () => {
     const early = await subscribe(token);
     const { value } = await early.getReader().read();
     assert.deepEqual(value.data, { message: "first" });
-
+    // A publish that is not on record yet is repeated. The next step begins when it is.
+    await holding.opened;
     served.stepcast = await served.stepcast.crash();
     held.open();
     const seen = await untilRunEnded(await subscribe(token));
