@@ -139,9 +139,7 @@ test("what a failure's handler says arrives", { timeout }, async () => {
   await tab.close();
 });
 
-// The end is told after a pause in what the channel says, and does not wait for handlers that take longer.
-const todo = "the end of a failed run is to wait for its handler";
-test("what a failure's handler says arrives before the end", { timeout, todo }, async () => {
+test("what a failure's handler says arrives before the end", { timeout }, async () => {
   const runId = freshName();
   const tab = await opened({ runId });
   await runsOf(served, { name: "app/fail", data: { runId } });

@@ -11,7 +11,9 @@ use std::{
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use stepcast_protocol::{ChannelName, Cursor, Event, EventId, FunctionId, RunId};
+use stepcast_protocol::{
+    ChannelName, Cursor, Event, EventId, FunctionId, RunId, sdk::internal::FUNCTION_FAILED,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -69,6 +71,13 @@ impl Attached {
             .iter()
             .filter_map(|created| created.once.as_ref());
         once.map(Once::expect)
+    }
+
+    /// The runs that a failure has started.
+    pub(super) fn handlers(&self) -> Vec<RunId> {
+        let handles = |created: &&CreatedRun| created.event.name.as_str() == FUNCTION_FAILED;
+        let handlers = self.created.iter().filter(handles);
+        handlers.map(CreatedRun::id).collect()
     }
 
     /// The key that a commit has found taken, if one of these runs has it.

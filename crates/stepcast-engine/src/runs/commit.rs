@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use stepcast_protocol::{Cursor, EventId, FunctionId, RunError};
+use stepcast_protocol::{Cursor, EventId, FunctionId, RunError, RunId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -62,6 +62,8 @@ struct Afterwards {
     start: bool,
     ready: bool,
     ended: bool,
+    /// Runs that the run's failure has started.
+    handlers: Vec<RunId>,
     places: Vec<Place>,
 }
 
@@ -212,7 +214,10 @@ impl Runs {
             channel.settle(origin, up_to);
         }
         self.announce(news, cell, &next);
-        let mut after = Afterwards::default();
+        let mut after = Afterwards {
+            handlers: announced.handlers(),
+            ..Afterwards::default()
+        };
         let (mut attached, mut replies, mut started) = (vec![announced], Vec::new(), None);
         {
             let mut state = cell.lock();
@@ -302,6 +307,7 @@ impl Runs {
             start: _,
             ready,
             ended,
+            handlers,
             places,
         } = after;
         drop(places);
@@ -310,12 +316,12 @@ impl Runs {
             self.0.lanes.ready(&row.function, Candidate::from(&row));
         }
         if ended {
-            self.on_ended(cell);
+            self.on_ended(cell, handlers);
         }
     }
 
     /// A run has ended: those who wait for it hear of it.
-    fn on_ended(&self, cell: &RunCell) {
+    fn on_ended(&self, cell: &RunCell, handlers: Vec<RunId>) {
         let row = {
             let state = cell.lock();
             cell.tally.on_phase(state.run.row.phase);
@@ -323,7 +329,7 @@ impl Runs {
             state.run.row.clone()
         };
         let (parent, outcome) = (row.parent.clone(), row.outcome.clone());
-        self.tell_end(cell, row);
+        self.tell_end(cell, row, handlers);
         for end in self.0.ends.lock().remove(&cell.id).unwrap_or_default() {
             end.send(()).ok();
         }

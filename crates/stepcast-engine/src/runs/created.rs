@@ -23,7 +23,7 @@ use crate::store::{EventWait, Guards, Parent, Refusal, RunRow, Timer, Write};
 /// A run whose first commit is on its way. Dropping it gives its place back.
 pub(super) struct CreatedRun {
     pub(super) row: RunRow,
-    event: Arc<Event>,
+    pub(super) event: Arc<Event>,
     /// Where it begins at once.
     pub(super) start: Option<Start>,
     timers: Vec<Timer>,

@@ -67,8 +67,8 @@ impl Own {
 }
 
 impl Runs {
-    /// A run has ended: the channels that are to be told are, if somebody reads them.
-    pub(super) fn tell_end(&self, cell: &RunCell, row: RunRow) {
+    /// A run has ended: the channels that are to be told are, if somebody reads them, once what its failure has started has ended, too.
+    pub(super) fn tell_end(&self, cell: &RunCell, row: RunRow, handlers: Vec<RunId>) {
         let looks_further = match self.0.frames {
             RunFrames::Off => return,
             RunFrames::Own => self.0.hub.has_followers(),
@@ -81,6 +81,9 @@ impl Runs {
         let runs = self.clone();
         self.0.background.spawn(async move {
             let id = row.id;
+            if let Err(error) = runs.await_handlers(&handlers).await {
+                tracing::warn!(run = %id, %error, "what handles a run's failure was not waited for");
+            }
             let mut told = runs.tell_own(&row, &own).await;
             if looks_further {
                 told = told.and(runs.tell_others(&row, &own).await);
@@ -89,6 +92,23 @@ impl Runs {
                 tracing::warn!(run = %id, %error, "readers of a run's channels could not be told that it has ended");
             }
         });
+    }
+
+    /// Waits until these runs have ended, for as long as there is patience.
+    async fn await_handlers(&self, handlers: &[RunId]) -> Result<(), StoreError> {
+        let latest = self.0.clock.now() + PATIENCE;
+        for handler in handlers {
+            let end = self.end_of(*handler);
+            let row = self.0.store.run_row(*handler).await?;
+            if row.is_none_or(|row| row.phase.is_final()) {
+                continue;
+            }
+            tokio::select! {
+                _ = end => {}
+                () = self.0.clock.wait_until(latest) => return Ok(()),
+            }
+        }
+        Ok(())
     }
 
     fn own(&self, cell: &RunCell) -> Own {
