@@ -1,0 +1,77 @@
+/**
+ * Why something of realtime did not work. Codes of the server stand beside those of the client:
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `invalid_token` | what was to be a token is none: HTML, empty, other text |
+ * | `token_failed` | the function that gets tokens has thrown |
+ * | `bad_token`, `forbidden` | the server does not take the token, or it does not allow this |
+ * | `wrong_channel` | the token is for another channel |
+ * | `unreachable` | the server cannot be reached, or does not answer |
+ * | `invalid_message` | a message does not fit its topic's schema |
+ * | `rolled_back`, `gap` | what was given is void; something is gone |
+ * | `too_slow` | a stream was not read for too long |
+ * | `no_server` | nothing says where the server is |
+ * | `protocol` | the server has broken the protocol, or this client has |
+ */
+export type RealtimeErrorCode =
+  | "invalid_token"
+  | "token_failed"
+  | "bad_token"
+  | "forbidden"
+  | "wrong_channel"
+  | "unreachable"
+  | "invalid_message"
+  | "rolled_back"
+  | "gap"
+  | "too_slow"
+  | "no_server"
+  | "protocol"
+  | "bad_channel"
+  | "bad_topic"
+  | "bad_cursor"
+  | "closing"
+  | (string & {});
+
+/**
+ * An error of realtime. Match on `code`, never on the message.
+ *
+ * @example
+ * ```ts
+ * if (error?.code === "forbidden") return <p>You may not see this run.</p>;
+ * ```
+ */
+export class RealtimeError extends Error {
+  override readonly name = "RealtimeError";
+  /** What went wrong, as a stable name. */
+  readonly code: RealtimeErrorCode;
+  /** Whether it is tried again, or may be better later. */
+  readonly retryable: boolean;
+
+  constructor(code: RealtimeErrorCode, message: string, options: { cause?: unknown; retryable?: boolean } = {}) {
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+  }
+}
+
+/** Codes of the server after which the same may work later. */
+const LATER = ["overloaded", "too_many", "outcome_unknown", "closing", "unreachable", "in_use", "no_space", "internal"];
+
+/** An error that the server has answered with. */
+export function refusal(code: string, message: string): RealtimeError {
+  return new RealtimeError(code, message, { retryable: LATER.includes(code) });
+}
+
+/** The error of an HTTP answer that is none of success. */
+export async function refusalOf(response: Response): Promise<RealtimeError> {
+  const text = await response.text().catch(() => "");
+  try {
+    const { code, error } = JSON.parse(text) as { code?: unknown; error?: unknown };
+    if (typeof code === "string") return refusal(code, String(error));
+  } catch {
+    // Something between us and the server has answered.
+  }
+  const code = response.status === 401 ? "bad_token" : response.status === 403 ? "forbidden" : "unreachable";
+  return new RealtimeError(code, `server has answered ${response.status}: ${text.slice(0, 40)}`, { retryable: code === "unreachable" });
+}

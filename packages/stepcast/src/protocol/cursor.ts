@@ -1,0 +1,25 @@
+/** A place in a channel: `<epoch>-<offset>`, two numbers of up to 64 bits. */
+export type Cursor = string;
+
+/** Before everything. */
+export const ORIGIN: Cursor = "0-0";
+
+export function isCursor(text: string | undefined): text is Cursor {
+  return /^\d{1,20}-\d{1,20}$/.test(text ?? "");
+}
+
+/** Below zero when `a` comes before `b`. */
+export function compare(a: Cursor, b: Cursor): number {
+  const [epochA = "", offsetA = ""] = a.split("-");
+  const [epochB = "", offsetB = ""] = b.split("-");
+  return compareDigits(epochA, epochB) || compareDigits(offsetA, offsetB);
+}
+
+export function later(a: Cursor, b: Cursor): Cursor {
+  return compare(a, b) > 0 ? a : b;
+}
+
+/** By length first: the numbers may be larger than what a `number` tells apart. */
+function compareDigits(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
+}

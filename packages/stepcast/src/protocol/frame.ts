@@ -1,0 +1,105 @@
+import { RealtimeError } from "../error.js";
+import type { Cursor } from "./cursor.js";
+
+/** Who has published: run, step and which try. */
+export interface Origin {
+  run_id?: string;
+  step_id?: string;
+  attempt?: number;
+}
+
+/** One message inside of a snapshot. */
+export interface Piece extends Origin {
+  data: unknown;
+  created_at: string;
+  id: Cursor;
+}
+
+export interface DataFrame extends Piece {
+  kind: "data";
+  channel: string;
+  topic: string;
+  env_id?: string;
+}
+
+export interface SnapshotFrame {
+  kind: "snapshot";
+  channel: string;
+  topic: string;
+  id: Cursor;
+  data: Piece[];
+}
+
+export interface RollbackFrame extends Origin {
+  kind: "rollback";
+  channel: string;
+  topic: string;
+  created_at: string;
+  id: Cursor;
+  after: Cursor;
+  data?: Piece[];
+}
+
+export interface GapFrame {
+  kind: "gap";
+  channel: string;
+  topic: string;
+  keep_to: Cursor;
+  reason: GapReason;
+}
+
+/** Why something is gone. */
+export type GapReason = "trimmed" | "crashed" | "unknown_epoch" | "not_kept" | (string & {});
+
+/** Where a run is, on connections that npm `inngest` shares. */
+export interface RunFrame {
+  kind: "run";
+  channel?: string;
+  data: unknown;
+}
+
+/** What has come to a channel. */
+export type ChannelFrame = DataFrame | SnapshotFrame | RollbackFrame | GapFrame | RunFrame;
+
+export type Ref = number | string;
+
+interface Hello {
+  kind: "hello";
+  protocol: number;
+  keepalive_ms: number;
+  channel: string;
+  topics: string[];
+  cursor: Cursor;
+  session: number;
+}
+
+type Answer =
+  | { kind: "subscribed"; ref?: Ref; channel: string; topics: string[]; cursor: Cursor; session: number }
+  | { kind: "unsubscribed"; ref?: Ref; channel: string; topics: string[] }
+  | { kind: "authenticated"; ref?: Ref; channel: string; session: number }
+  | { kind: "pong"; ref?: Ref; data: unknown }
+  | { kind: "error"; ref?: Ref; code: string; error: string };
+
+/** What a server says. */
+export type ServerFrame = ChannelFrame | Hello | Answer | { kind: "closing"; reconnect_ms: number };
+
+/** What a client says. */
+export type ClientFrame =
+  | { kind: "sub"; ref?: Ref; token: string; from?: string; topics?: string[] }
+  | { kind: "unsub"; ref?: Ref; channel: string; topics?: string[] }
+  | { kind: "auth"; ref?: Ref; token: string }
+  | { kind: "ping"; ref?: Ref; data?: unknown };
+
+/** The version of the protocol. */
+export const VERSION = 1;
+
+/** A frame; of a kind that this version does not know, it means nothing to anyone. */
+export function parse(text: unknown): ServerFrame {
+  try {
+    const frame: unknown = JSON.parse(text as string);
+    if (typeof frame === "object" && frame !== null && "kind" in frame) return frame as ServerFrame;
+  } catch {
+    // Told below.
+  }
+  throw new RealtimeError("protocol", `frame of the server is none of the protocol: ${String(text).slice(0, 40)}`);
+}

@@ -1,0 +1,148 @@
+import type { SubscriptionToken } from "../connection/token.js";
+import { type ChannelInput, nameOf, type TopicName, type TopicRef } from "../definition/channel.js";
+import { RealtimeError, refusalOf } from "../error.js";
+import type { Message } from "../message.js";
+import { subscribe, type SubscribeOptions, type Subscription } from "../subscription/subscribe.js";
+
+/** Where the server is, and the keys to it. */
+export interface StepcastOptions {
+  /** Otherwise the variable `STEPCAST_URL`, otherwise where `stepcast dev` listens. */
+  url?: string;
+  /** Mints tokens and publishes. Otherwise the variable `STEPCAST_SIGNING_KEY`; `stepcast dev` needs none. */
+  signingKey?: string;
+  /** Sends events. Otherwise the variable `STEPCAST_EVENT_KEY`. */
+  eventKey?: string;
+  fetch?: (url: string, init?: RequestInit) => Promise<Response>;
+}
+
+/** Something that has happened. */
+export interface EventInput<TData = unknown> {
+  name: string;
+  data?: TData;
+  /** An event with an id that was there already starts nothing. */
+  id?: string;
+  /** When it happened, in milliseconds since 1970. */
+  ts?: number;
+}
+
+/** What became of events. */
+export interface Sent {
+  /** Their ids, in order. */
+  ids: string[];
+  /** The runs that each of them has started; for `useRun`. */
+  runs: string[][];
+}
+
+/** How a message is published. */
+export interface PublishOptions {
+  /** Answer only when the message is on disk. */
+  durable?: boolean;
+  /** A message with a key that was there already is not published again. */
+  idempotencyKey?: string;
+  /** The run that it is published for. */
+  runId?: string;
+}
+
+/** What a token is to allow. */
+export interface TokenOptions<TChannel extends ChannelInput, TTopics extends readonly string[]> {
+  channel: TChannel;
+  topics: TTopics;
+  /** Seconds in which a connection can be opened with it; 60 unless said. */
+  lifetime?: number;
+  /** Whether what was published before may be read; `true` unless said. */
+  history?: boolean;
+  /** Seconds that a connection may go on with it; an hour unless said. */
+  session?: number;
+}
+
+/**
+ * A server's client, for routes of Node: sends events, publishes, mints tokens for pages. Its keys must not reach a browser.
+ *
+ * @example
+ * ```ts
+ * const stepcast = new Stepcast({ url: "http://127.0.0.1:8288" });
+ * await stepcast.send({ name: "app/generate", data: { runId } });
+ * ```
+ */
+export class Stepcast {
+  readonly #url: string;
+  readonly #signingKey: string | undefined;
+  readonly #eventKey: string;
+  readonly #fetch: (url: string, init?: RequestInit) => Promise<Response>;
+
+  constructor(options: StepcastOptions = {}) {
+    const { url, signingKey, eventKey, fetch } = options;
+    const { env = {} } = (globalThis as { process?: { env?: Record<string, string | undefined> } }).process ?? {};
+    this.#url = url ?? env["STEPCAST_URL"] ?? "http://127.0.0.1:8288";
+    this.#signingKey = signingKey ?? env["STEPCAST_SIGNING_KEY"];
+    this.#eventKey = eventKey ?? env["STEPCAST_EVENT_KEY"] ?? "dev";
+    this.#fetch = fetch ?? ((url, init) => globalThis.fetch(url, init));
+  }
+
+  /** Sends events: all of them, or none. */
+  async send(events: EventInput | EventInput[]): Promise<Sent> {
+    const response = await this.#post(`/e/${encodeURIComponent(this.#eventKey)}`, JSON.stringify(events));
+    const { ids, runs } = (await response.json()) as Sent;
+    return { ids, runs };
+  }
+
+  /** Everything about channels. */
+  readonly realtime = {
+    /**
+     * Publishes a message to a topic, held against its schema first; says where it is.
+     *
+     * @example
+     * ```ts
+     * const { id } = await stepcast.realtime.publish(pipeline({ runId }).status, { message: "Done!" });
+     * ```
+     */
+    publish: async <TData>(topic: TopicRef<TData>, data: TData, options: PublishOptions = {}): Promise<{ id: string }> => {
+      const result = await topic.config.schema["~standard"].validate(data);
+      if (result.issues) {
+        const why = result.issues.map(({ message }) => message).join("; ");
+        throw new RealtimeError("invalid_message", `data does not fit the schema of topic \`${topic.topic}\`: ${why}`, { cause: result.issues });
+      }
+      if (topic.channel === "") throw new RealtimeError("bad_channel", "channel has no name; is a parameter of it missing?");
+      const { durable, idempotencyKey, runId } = options;
+      const query = new URLSearchParams({ v: "1", channel: topic.channel, topic: topic.topic });
+      if (durable) query.set("durable", "true");
+      if (runId !== undefined) query.set("run_id", runId);
+      const headers = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
+      const response = await this.#post(`/v1/realtime/publish?${query}`, JSON.stringify(data) ?? "null", headers);
+      const { ids } = (await response.json()) as { ids: string[] };
+      return { id: ids[0] ?? "" };
+    },
+
+    /** Mints a token to read topics of a channel. */
+    token: async <const TChannel extends ChannelInput, const TTopics extends readonly TopicName<TChannel>[]>(
+      options: TokenOptions<TChannel, TTopics>,
+    ): Promise<SubscriptionToken<TChannel, [...TTopics]>> => {
+      const { channel, topics, ...rest } = options;
+      const response = await this.#post("/v1/realtime/token", JSON.stringify({ channel: nameOf(channel), topics, ...rest }));
+      const { jwt } = (await response.json()) as { jwt: string };
+      const token = { channel, topics: [...topics] as [...TTopics], key: jwt, apiBaseUrl: this.#url };
+      // As JSON it is for a page, which needs no schemas.
+      return Object.defineProperty(token, "toJSON", { value: () => ({ ...token, channel: nameOf(channel) }) });
+    },
+
+    /** Reads topics of a channel, with tokens that are minted as they are needed. */
+    subscribe: <const TChannel extends ChannelInput, const TTopics extends readonly TopicName<TChannel>[]>(
+      options: SubscribeOptions<TChannel, TTopics>,
+      callback?: (message: Message<TChannel, TTopics[number]>) => unknown,
+    ): Promise<Subscription<Message<TChannel, TTopics[number]>>> =>
+      subscribe({ ...options, app: this, apiBaseUrl: options.apiBaseUrl ?? this.#url }, callback),
+  };
+
+  async #post(route: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
+    const authorization = this.#signingKey === undefined ? {} : { authorization: `Bearer ${this.#signingKey}` };
+    const url = new URL(route, this.#url).href;
+    let response: Response;
+    try {
+      response = await this.#fetch(url, { method: "POST", body, headers: { "content-type": "application/json", ...authorization, ...headers } });
+    } catch (cause) {
+      throw new RealtimeError("unreachable", `server ${this.#url} cannot be reached`, { cause, retryable: true });
+    }
+    if (!response.ok) throw await refusalOf(response);
+    return response;
+  }
+}
