@@ -16,6 +16,8 @@ const BLOCKED = 2;
  */
 export class Pool {
   readonly platform: Platform;
+  /** What is read over these connections by more than one part of a page, by what it is. */
+  readonly shared = new Map<string, unknown>();
   readonly #links = new Map<string, Set<Link>>();
   readonly #failures = new Map<string, number>();
 

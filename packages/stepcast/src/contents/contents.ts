@@ -116,8 +116,9 @@ export class Contents {
     return (this.#state = { messages: next, run: this.#run, gap: this.#gap });
   }
 
-  /** Forgets everything but where the run is. */
+  /** Forgets everything. */
   clear(): void {
+    this.#run = NOBODY;
     this.#log.clear();
     this.#texts.clear();
     [this.#byTopic, this.#last, this.#pending, this.#gap] = [{}, null, [], null];

@@ -62,7 +62,7 @@ export class Texts {
   /** The text by topic. */
   all(): Record<string, string> {
     const texts: Record<string, string> = {};
-    for (const [topic, pieces] of this.#topics) texts[topic] = pieces.map(({ text }) => text).join("");
+    for (const [topic, pieces] of this.#topics) texts[topic] = pieces.reduce((all, { text }) => all + text, "");
     return texts;
   }
 

@@ -4,12 +4,11 @@ import { Pool } from "../connection/pool.js";
 /** Changes whenever what is shared does. */
 const VERSION = 1;
 
-/** What copies of this package on one page share: the connections, and whatever else is kept once per page. */
+/** What copies of this package on one page share: the connections, and what is read over them. */
 export interface Registry {
   readonly version: number;
   readonly platform: Platform;
   readonly pools: WeakMap<Platform, Pool>;
-  readonly kept: Map<string, unknown>;
 }
 
 const SHARED = Symbol.for("stepcast");
@@ -19,7 +18,7 @@ let own: Registry | undefined;
 export function registry(): Registry {
   const scope = globalThis as { [SHARED]?: Registry };
   if (own) return own;
-  own = { version: VERSION, platform, pools: new WeakMap(), kept: new Map() };
+  own = { version: VERSION, platform, pools: new WeakMap() };
   const shared = (scope[SHARED] ??= own);
   if (shared.version === VERSION) own = shared;
   return own;

@@ -133,7 +133,11 @@ export async function subscribe(
 
   const close = () => {
     reading.stop();
-    signal?.removeEventListener("abort", close);
+    signal?.removeEventListener("abort", onAbort);
+  };
+  const onAbort = () => {
+    opened.reject(signal?.reason);
+    close();
   };
   const sinkInto = <T>(sinks: Set<Sink<T>>) => {
     const sink: Sink<T> = new Sink<T>(() => sinks.delete(sink));
@@ -142,10 +146,7 @@ export async function subscribe(
   };
   const stream = onMessage ? undefined : sinkInto(messages);
   signal?.throwIfAborted();
-  signal?.addEventListener("abort", () => {
-    opened.reject(signal.reason);
-    close();
-  });
+  signal?.addEventListener("abort", onAbort);
   reading.start();
   try {
     await opened.promise;

@@ -24,7 +24,7 @@ export class Validator {
   take(change: Change): void {
     if (this.#waiting) return this.#wait(this.#waiting.then(() => this.#checked(change)));
     const checked = this.#checked(change);
-    if (checked) this.#wait(checked);
+    if (checked instanceof Promise) this.#wait(checked);
   }
 
   #wait(promise: Promise<void>): void {
@@ -37,12 +37,14 @@ export class Validator {
   /** Gives the change on, at once when no schema has to be waited for. */
   #checked(change: Change): Promise<void> | void {
     if (change.kind === "message") {
-      return then(this.#message(change.message), (message) => message && this.#on.change({ ...change, message }));
+      const give = (message: TopicMessage | undefined) => void (message && this.#on.change({ ...change, message }));
+      const message = this.#message(change.message);
+      return message instanceof Promise ? message.then(give) : give(message);
     }
-    if (!("messages" in change) || !change.messages) return this.#on.change(change);
+    if (!("messages" in change) || !change.messages) return void this.#on.change(change);
     const all = change.messages.map((message) => this.#message(message));
     const give = (messages: (TopicMessage | undefined)[]) =>
-      this.#on.change({ ...change, messages: messages.filter((message) => message !== undefined) });
+      void this.#on.change({ ...change, messages: messages.filter((message) => message !== undefined) });
     return all.some((message) => message instanceof Promise) ? Promise.all(all).then(give) : give(all as TopicMessage[]);
   }
 
@@ -64,8 +66,4 @@ export class Validator {
     const why = Array.isArray(cause) ? (cause as StandardSchemaV1.Issue[]).map(({ message }) => message).join("; ") : String(cause);
     this.#on.error(new RealtimeError("invalid_message", `message ${id} of topic \`${topic}\` does not fit its schema: ${why}`, { cause }));
   }
-}
-
-function then<T>(value: T | Promise<T>, give: (value: T) => void): Promise<void> | void {
-  return value instanceof Promise ? value.then(give) : give(value);
 }
