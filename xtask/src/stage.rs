@@ -18,12 +18,13 @@ pub(crate) enum Stage {
     Tidy,
     Tests,
     Features,
+    Npm,
     E2e,
 }
 
 impl Stage {
     /// Every stage, in the order of a whole run: what is quick and fails often comes first.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Tools,
         Self::Fmt,
         Self::Clippy,
@@ -32,6 +33,7 @@ impl Stage {
         Self::Tidy,
         Self::Tests,
         Self::Features,
+        Self::Npm,
         Self::E2e,
     ];
 
@@ -66,6 +68,7 @@ impl Stage {
             Self::Tidy => "tidy",
             Self::Tests => "tests",
             Self::Features => "features",
+            Self::Npm => "npm",
             Self::E2e => "e2e",
         }
     }
@@ -82,7 +85,8 @@ impl Stage {
             Self::Features => {
                 "the library with each of its features alone and without any, the binary without any"
             }
-            Self::E2e => "the quickstart and apps of npm inngest, on a terminal and in a browser",
+            Self::Npm => "the npm package: types, tests, exports and size",
+            Self::E2e => "the quickstart, the npm package and apps of npm inngest, on a terminal and in a browser",
         }
     }
 
@@ -136,6 +140,12 @@ impl Stage {
                 FEATURES
                     .iter()
                     .try_for_each(|features| check_with(workspace, features).run())
+            }
+            Self::Npm => {
+                tools::npm_packages(&workspace.package())?;
+                Tool::new("npm", &["run", "check"])
+                    .within(workspace.package())
+                    .run()
             }
             Self::E2e => {
                 cargo(workspace, &["build", "--example", "quickstart"]).run()?;

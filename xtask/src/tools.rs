@@ -16,14 +16,15 @@ const CHROMIUM_NAMES: [&str; 4] = [
     "google-chrome-stable",
 ];
 
-/// The oldest Node.js, by major and minor version, that knows the options `npm test` starts it with.
-const OLDEST_NODE: (u32, u32) = (20, 11);
+/// The oldest Node.js, by major and minor version, that the npm package is for.
+const OLDEST_NODE: (u32, u32) = (20, 19);
 
 /// Installs what is missing; on a machine that has everything it changes nothing.
 pub(crate) fn install_missing(workspace: &Workspace) -> Result<(), String> {
     nextest()?;
     node()?;
     npm_packages(&workspace.e2e())?;
+    npm_packages(&workspace.package())?;
     chromium()
 }
 
@@ -57,18 +58,19 @@ fn node_version(text: &str) -> Option<(u32, u32)> {
 }
 
 /// `npm ci` takes most of a minute, so it runs only when the lock file is newer than what npm installed from it.
-fn npm_packages(e2e: &Path) -> Result<(), String> {
-    let installed = modified(&e2e.join("node_modules/.package-lock.json"));
-    let wanted = modified(&e2e.join("package-lock.json"));
+pub(crate) fn npm_packages(project: &Path) -> Result<(), String> {
+    let installed = modified(&project.join("node_modules/.package-lock.json"));
+    let wanted = modified(&project.join("package-lock.json"));
     if installed.is_some() && installed >= wanted {
-        found("npm packages", "e2e/node_modules is up to date");
+        let folder = project.join("node_modules");
+        found("npm packages", &format!("{} is up to date", folder.display()));
         return Ok(());
     }
     Tool::new(
         "npm",
         &["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
     )
-    .within(e2e.to_owned())
+    .within(project.to_owned())
     .run()
 }
 

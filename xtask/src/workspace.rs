@@ -54,6 +54,11 @@ impl Workspace {
         self.crates.iter().find(|krate| krate.name == name)
     }
 
+    /// The npm package for browsers and Node.
+    pub(crate) fn package(&self) -> PathBuf {
+        self.root.join("packages/stepcast")
+    }
+
     /// The npm project with the browser and npm-client tests.
     pub(crate) fn e2e(&self) -> PathBuf {
         self.root.join("e2e")

@@ -1,25 +1,22 @@
 // Builds `dist`: modules by esbuild, declarations by tsc.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const entries = ["index", "realtime", "react", "react-server", "inngest"].map((name) => `${root}src/${name}.ts`);
+const sources = readdirSync(`${root}src`, { recursive: true }).filter((name) => name.endsWith(".ts"));
 
 rmSync(`${root}dist`, { recursive: true, force: true });
+// Module for module: an application's bundler takes what it needs, and stacks name the files that people know.
 await build({
-  entryPoints: entries.filter(existsSync),
+  entryPoints: sources.map((name) => `${root}src/${name}`),
+  outbase: `${root}src`,
   outdir: `${root}dist`,
-  bundle: true,
-  splitting: true,
   format: "esm",
   target: "es2022",
-  platform: "neutral",
-  external: ["react", "inngest"],
   sourcemap: true,
-  chunkNames: "shared/[hash]",
 });
 execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, "-p", root], { stdio: "inherit" });

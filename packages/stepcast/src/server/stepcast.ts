@@ -41,6 +41,10 @@ export interface PublishOptions {
   idempotencyKey?: string;
   /** The run that it is published for. */
   runId?: string;
+  /** The step of the run. */
+  stepId?: string;
+  /** Which try of the step, from 1. */
+  attempt?: number;
 }
 
 /** What a token is to allow. */
@@ -103,10 +107,12 @@ export class Stepcast {
         throw new RealtimeError("invalid_message", `data does not fit the schema of topic \`${topic.topic}\`: ${why}`, { cause: result.issues });
       }
       if (topic.channel === "") throw new RealtimeError("bad_channel", "channel has no name; is a parameter of it missing?");
-      const { durable, idempotencyKey, runId } = options;
+      const { durable, idempotencyKey, runId, stepId, attempt } = options;
       const query = new URLSearchParams({ v: "1", channel: topic.channel, topic: topic.topic });
       if (durable) query.set("durable", "true");
       if (runId !== undefined) query.set("run_id", runId);
+      if (stepId !== undefined) query.set("step_id", stepId);
+      if (attempt !== undefined) query.set("attempt", String(attempt));
       const headers = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
       const response = await this.#post(`/v1/realtime/publish?${query}`, JSON.stringify(data) ?? "null", headers);
       const { ids } = (await response.json()) as { ids: string[] };

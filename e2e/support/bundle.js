@@ -1,0 +1,29 @@
+// A page made of one module, bundled with the built package `stepcast` as an application would be.
+
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const PACKAGE = fileURLToPath(new URL("../../packages/stepcast/", import.meta.url));
+
+/** The HTML of a page that runs this module. */
+export async function bundledPage(module) {
+  if (!existsSync(path.join(PACKAGE, "dist/react.js"))) {
+    throw new Error(`no build of the package in ${PACKAGE}; build it with: cargo xtask verify npm`);
+  }
+  const { build } = createRequire(path.join(PACKAGE, "package.json"))("esbuild");
+  const file = fileURLToPath(module);
+  const bundle = await build({
+    stdin: { contents: `import ${JSON.stringify(file)}`, resolveDir: PACKAGE },
+    alias: { "stepcast/react": path.join(PACKAGE, "dist/react.js"), stepcast: path.join(PACKAGE, "dist/index.js") },
+    nodePaths: [path.join(PACKAGE, "node_modules")],
+    bundle: true,
+    write: false,
+    format: "esm",
+    logLevel: "error",
+    define: { "process.env.NODE_ENV": '"development"' },
+  });
+  const script = bundle.outputFiles[0].text.replaceAll("</script", "<\\/script");
+  return `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><div id="root"></div><script type="module">${script}</script>`;
+}

@@ -1,0 +1,63 @@
+/**
+ * For functions of npm `inngest` 4.24: puts `publish` into the handler's arguments.
+ *
+ * @module
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+
+import { Middleware } from "inngest";
+
+import type { TopicRef } from "./definition/channel.js";
+import { Counter } from "./server/counter.js";
+import { Stepcast } from "./server/stepcast.js";
+
+/** Publishes a message to a topic of a channel, at once. Inside of a step it belongs to the step's attempt. */
+export type Publish = <TData>(topic: TopicRef<TData>, data: TData) => Promise<void>;
+
+/** The step in whose handler somebody publishes. */
+interface Place {
+  readonly stepId: string;
+  readonly attempt: number;
+  readonly counter: Counter;
+}
+
+/**
+ * Middleware that puts `publish` into the arguments of every handler.
+ *
+ * A message is published once, however often the handler runs again on the way of its run: the same message, as often as it is said.
+ *
+ * @example
+ * ```ts
+ * export const inngest = new Inngest({ id: "app", middleware: [PublishMiddleware] });
+ *
+ * inngest.createFunction({ id: "f", triggers: [{ event: "app/generate" }] }, async ({ event, publish, step }) => {
+ *   await publish(pipeline({ runId: event.data.runId }).status, { message: "Starting…" });
+ * });
+ * ```
+ */
+export class PublishMiddleware extends Middleware.BaseMiddleware {
+  override readonly id = "stepcast";
+  readonly #place = new AsyncLocalStorage<Place>();
+
+  override transformFunctionInput(
+    arg: Middleware.TransformFunctionInputArgs,
+  ): Middleware.TransformFunctionInputArgs & { ctx: { publish: Publish } } {
+    const { runId } = arg.ctx;
+    const { apiBaseUrl, signingKey, fetch } = this.client;
+    const stepcast = new Stepcast({ url: apiBaseUrl, fetch, ...(signingKey === undefined ? {} : { signingKey }) });
+    const body = new Counter();
+    const publish: Publish = async (topic, data) => {
+      const place = this.#place.getStore();
+      const said = (place?.counter ?? body).next(topic.channel, topic.topic, data);
+      const where = place ? `${place.stepId}:${place.attempt}` : "body";
+      const origin = place ? { stepId: place.stepId, attempt: place.attempt } : {};
+      await stepcast.realtime.publish(topic, data, { runId, idempotencyKey: `${runId}:${where}:${said}`, ...origin });
+    };
+    return { ...arg, ctx: Object.assign(arg.ctx, { publish }) };
+  }
+
+  override wrapStepHandler({ ctx, next, stepInfo }: Middleware.WrapStepHandlerArgs): Promise<unknown> {
+    const place = { stepId: stepInfo.options.id, attempt: ctx.attempt + 1, counter: new Counter() };
+    return this.#place.run(place, next);
+  }
+}
