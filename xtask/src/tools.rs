@@ -63,7 +63,10 @@ pub(crate) fn npm_packages(project: &Path) -> Result<(), String> {
     let wanted = modified(&project.join("package-lock.json"));
     if installed.is_some() && installed >= wanted {
         let folder = project.join("node_modules");
-        found("npm packages", &format!("{} is up to date", folder.display()));
+        found(
+            "npm packages",
+            &format!("{} is up to date", folder.display()),
+        );
         return Ok(());
     }
     Tool::new(

@@ -17,6 +17,7 @@ await Promise.all(types);
 step("tests", bin("vitest"), "run");
 step("publint", bin("publint"), "--strict");
 step("attw", bin("attw"), "--pack", ".", "--profile", "esm-only");
+step("smoke", process.execPath, "scripts/smoke.js");
 step("size", process.execPath, "scripts/size.js");
 console.log(`\ncheck: passed in ${Math.round((Date.now() - began) / 1000)} s`);
 

@@ -48,30 +48,25 @@ export class RealtimeError extends Error {
   /** Whether it is tried again, or may be better later. */
   readonly retryable: boolean;
 
-  constructor(code: RealtimeErrorCode, message: string, options: { cause?: unknown; retryable?: boolean } = {}) {
-    super(message, "cause" in options ? { cause: options.cause } : undefined);
+  constructor(code: RealtimeErrorCode, message: string, cause?: unknown, retryable = LATER.test(code)) {
+    super(message, { cause });
     this.code = code;
-    this.retryable = options.retryable ?? false;
+    this.retryable = retryable;
   }
 }
 
-/** Codes of the server after which the same may work later. */
-const LATER = ["overloaded", "too_many", "outcome_unknown", "closing", "unreachable", "in_use", "no_space", "internal"];
-
-/** An error that the server has answered with. */
-export function refusal(code: string, message: string): RealtimeError {
-  return new RealtimeError(code, message, { retryable: LATER.includes(code) });
-}
+/** Codes after which the same may work later. */
+const LATER = /^(overloaded|too_many|outcome_unknown|closing|unreachable|in_use|no_space|internal|token_failed|too_slow)$/;
 
 /** The error of an HTTP answer that is none of success. */
 export async function refusalOf(response: Response): Promise<RealtimeError> {
   const text = await response.text().catch(() => "");
   try {
     const { code, error } = JSON.parse(text) as { code?: unknown; error?: unknown };
-    if (typeof code === "string") return refusal(code, String(error));
+    if (typeof code === "string") return new RealtimeError(code, String(error));
   } catch {
     // Something between us and the server has answered.
   }
   const code = response.status === 401 ? "bad_token" : response.status === 403 ? "forbidden" : "unreachable";
-  return new RealtimeError(code, `server has answered ${response.status}: ${text.slice(0, 40)}`, { retryable: code === "unreachable" });
+  return new RealtimeError(code, `server has answered ${response.status}: ${text.slice(0, 40)}`);
 }

@@ -347,6 +347,15 @@ describe("where WebSockets are blocked", () => {
   });
 });
 
+test("an error before the first frame is enough to know", async () => {
+  const { at, statuses } = reader();
+  at.answer = refusing(400, "bad_cursor");
+  await pass();
+  at.socket.onerror?.({});
+  await pass();
+  expect(statuses.at(-1)).toBe("error:bad_cursor");
+});
+
 test("a WebSocket that the page may not open is a failure like others", async () => {
   const at = world();
   (at as { WebSocket: unknown }).WebSocket = class {

@@ -1,8 +1,9 @@
 import { RealtimeError, refusalOf } from "../error.js";
-import { parse } from "../protocol/frame.js";
+import { type ChannelFrame, parse } from "../protocol/frame.js";
 import { address } from "./address.js";
 import type { Line, LineReader } from "./line.js";
 import type { Platform } from "./platform.js";
+import { Timer } from "./timer.js";
 import type { Token } from "./token.js";
 
 /** How long a stream may be silent: three of the server's comments. */
@@ -13,12 +14,13 @@ export class EventStream implements Line {
   readonly #platform: Platform;
   readonly #reader: LineReader;
   readonly #end = new AbortController();
-  #timer: unknown;
+  readonly #silence: Timer;
   #wait: number | undefined;
 
   constructor(platform: Platform, origin: string, reader: LineReader, token: Token) {
     this.#platform = platform;
     this.#reader = reader;
+    this.#silence = new Timer(platform);
     void this.#read(address(origin, "sse", { token: token.key, from: reader.session.from }));
   }
 
@@ -26,7 +28,7 @@ export class EventStream implements Line {
   auth(): void {}
 
   detach(): void {
-    this.#platform.clearTimeout(this.#timer);
+    this.#silence.clear();
     this.#end.abort();
   }
 
@@ -53,7 +55,7 @@ export class EventStream implements Line {
     let rest = "";
     let data: string[] = [];
     for (;;) {
-      this.#expect();
+      this.#silence.set(SILENCE_MS, () => this.#down("server does not answer"));
       const { done, value } = await reader.read();
       if (done || this.#end.signal.aborted) return;
       const lines = (rest + decoder.decode(value, { stream: true })).split(/\r\n|\n|\r(?!$)/);
@@ -75,26 +77,13 @@ export class EventStream implements Line {
       case "closing":
         this.#wait = frame.reconnect_ms;
         return;
-      case "data":
-      case "snapshot":
-      case "rollback":
-      case "gap":
-      case "run":
-        return this.#reader.onFrame(frame);
       default:
-        return;
+        return this.#reader.onFrame(frame as ChannelFrame);
     }
   }
 
-  #expect(): void {
-    this.#platform.clearTimeout(this.#timer);
-    this.#timer = this.#platform.setTimeout(() => this.#down("server does not answer"), SILENCE_MS);
-  }
-
   #down(message: string, cause?: unknown): void {
-    const error = new RealtimeError("unreachable", message, { cause, retryable: true });
-    const wait = this.#wait === undefined ? {} : { wait: this.#wait };
-    this.#over(() => this.#reader.onDown({ error, ...wait }));
+    this.#over(() => this.#reader.onDown({ error: new RealtimeError("unreachable", message, cause), wait: this.#wait }));
   }
 
   #refuse(error: RealtimeError): void {

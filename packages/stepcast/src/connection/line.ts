@@ -7,9 +7,9 @@ import type { Token } from "./token.js";
 export interface Down {
   readonly error: RealtimeError;
   /** How long to stay away, when that was said. */
-  readonly wait?: number;
+  readonly wait?: number | undefined;
   /** It never stood: maybe the server has refused it, in words that only HTTP can carry. */
-  readonly isHandshake?: boolean;
+  readonly isHandshake?: boolean | undefined;
 }
 
 /** Who reads a channel over a line. */

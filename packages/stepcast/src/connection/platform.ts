@@ -2,7 +2,6 @@
 export interface Socket {
   send(text: string): void;
   close(code?: number, reason?: string): void;
-  onopen: ((event: any) => void) | null;
   onmessage: ((event: any) => void) | null;
   onclose: ((event: any) => void) | null;
   onerror: ((event: any) => void) | null;

@@ -1,4 +1,5 @@
 import type { Platform } from "./platform.js";
+import { Timer } from "./timer.js";
 
 /** How long the answer may take when there is reason to doubt. */
 const DOUBT_MS = 5_000;
@@ -12,12 +13,13 @@ export class Pulse {
   readonly #on: { ask(): void; onSilence(): void };
   #keepalive = 0;
   #heardAt = 0;
-  #timer: unknown;
+  readonly #timer: Timer;
   #isAsked = false;
 
   constructor(platform: Platform, on: { ask(): void; onSilence(): void }) {
     this.#platform = platform;
     this.#on = on;
+    this.#timer = new Timer(platform);
   }
 
   start(keepalive: number): void {
@@ -27,7 +29,7 @@ export class Pulse {
   }
 
   stop(): void {
-    this.#platform.clearTimeout(this.#timer);
+    this.#timer.clear();
   }
 
   /** Something has come. */
@@ -42,8 +44,7 @@ export class Pulse {
   }
 
   #look(milliseconds: number): void {
-    this.stop();
-    this.#timer = this.#platform.setTimeout(() => this.#onTime(), milliseconds);
+    this.#timer.set(milliseconds, () => this.#onTime());
   }
 
   #onTime(): void {

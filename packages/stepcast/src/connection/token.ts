@@ -112,13 +112,13 @@ export class Tokens {
     } catch (cause) {
       if (cause instanceof RealtimeError) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
-      throw new RealtimeError("token_failed", `token cannot be had: ${why}`, { cause, retryable: true });
+      throw new RealtimeError("token_failed", `token cannot be had: ${why}`, cause);
     }
     try {
       return readToken(value);
     } catch (cause) {
       // The next one may be good: a page of login, or a proxy, has answered.
-      throw new RealtimeError("invalid_token", (cause as Error).message, { retryable: true });
+      throw new RealtimeError("invalid_token", (cause as Error).message, undefined, true);
     }
   }
 }

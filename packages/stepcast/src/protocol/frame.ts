@@ -84,11 +84,11 @@ type Answer =
 export type ServerFrame = ChannelFrame | Hello | Answer | { kind: "closing"; reconnect_ms: number };
 
 /** What a client says. */
-export type ClientFrame =
-  | { kind: "sub"; ref?: Ref; token: string; from?: string; topics?: string[] }
-  | { kind: "unsub"; ref?: Ref; channel: string; topics?: string[] }
+export type Ask =
+  | { kind: "sub"; ref?: Ref; token: string; from?: string | undefined; topics?: string[] }
+  | { kind: "unsub"; ref?: Ref; channel: string; topics?: string[] | undefined }
   | { kind: "auth"; ref?: Ref; token: string }
-  | { kind: "ping"; ref?: Ref; data?: unknown };
+  | { kind: "ping"; ref?: Ref };
 
 /** The version of the protocol. */
 export const VERSION = 1;

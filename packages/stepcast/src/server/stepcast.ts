@@ -104,7 +104,7 @@ export class Stepcast {
       const result = await topic.config.schema["~standard"].validate(data);
       if (result.issues) {
         const why = result.issues.map(({ message }) => message).join("; ");
-        throw new RealtimeError("invalid_message", `data does not fit the schema of topic \`${topic.topic}\`: ${why}`, { cause: result.issues });
+        throw new RealtimeError("invalid_message", `data does not fit the schema of topic \`${topic.topic}\`: ${why}`, result.issues);
       }
       if (topic.channel === "") throw new RealtimeError("bad_channel", "channel has no name; is a parameter of it missing?");
       const { durable, idempotencyKey, runId, stepId, attempt } = options;
@@ -146,7 +146,7 @@ export class Stepcast {
     try {
       response = await this.#fetch(url, { method: "POST", body, headers: { "content-type": "application/json", ...authorization, ...headers } });
     } catch (cause) {
-      throw new RealtimeError("unreachable", `server ${this.#url} cannot be reached`, { cause, retryable: true });
+      throw new RealtimeError("unreachable", `server ${this.#url} cannot be reached`, cause);
     }
     if (!response.ok) throw await refusalOf(response);
     return response;

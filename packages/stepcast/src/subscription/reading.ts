@@ -2,6 +2,7 @@ import { originOf } from "../connection/address.js";
 import { Backoff } from "../connection/backoff.js";
 import type { Down, Line, LineReader } from "../connection/line.js";
 import type { Pool } from "../connection/pool.js";
+import { Timer } from "../connection/timer.js";
 import { type TokenInput, type Token, Tokens } from "../connection/token.js";
 import { type ChannelInput, nameOf, topicsOf } from "../definition/channel.js";
 import { RealtimeError } from "../error.js";
@@ -55,9 +56,9 @@ export class Reading implements LineReader {
   #origin = "";
   /** Counts starts: what an earlier one has asked for does not count any more. */
   #life = 0;
-  #retryTimer: unknown;
-  #refreshTimer: unknown;
-  #quietTimer: unknown;
+  readonly #retry: Timer;
+  readonly #refresh: Timer;
+  readonly #quiet: Timer;
   #isReplaying = false;
   /** Whether the server has asked to be left alone for a while. */
   #isAway = false;
@@ -72,6 +73,7 @@ export class Reading implements LineReader {
     this.session = new Session(nameOf(channel), topics, from);
     this.#tokens = new Tokens(options.token);
     this.#backoff = new Backoff(pool.platform.random);
+    [this.#retry, this.#refresh, this.#quiet] = [new Timer(pool.platform), new Timer(pool.platform), new Timer(pool.platform)];
     this.#validator = new Validator(validate ? topicsOf(channel) : {}, {
       change: (change) => listener.onChange(change),
       error: (error) => listener.onError(error),
@@ -199,28 +201,23 @@ export class Reading implements LineReader {
     this.#wasRefused ||= isOld;
     if (!isFirst) this.#setStatus(wasOpen ? "closed" : "error", error);
     const milliseconds = wait ?? (isFirst ? 0 : this.#backoff.wait({ min, max }));
-    this.#retryTimer = this.#pool.platform.setTimeout(() => {
-      this.#retryTimer = undefined;
-      this.#connect();
-    }, milliseconds);
+    this.#retry.set(milliseconds, () => this.#connect());
     this.#isAway = wait !== undefined && wait > 0;
   }
 
   #onWake(): void {
     if (this.#pool.platform.isHidden()) return;
     this.#line?.wake();
-    if (this.#retryTimer === undefined || this.#isAway) return;
-    this.#clear("retry");
+    if (!this.#retry.isSet || this.#isAway) return;
+    this.#retry.clear();
     this.#connect();
   }
 
   #refreshIn(milliseconds: number): void {
-    this.#clear("refresh");
-    if (!this.#tokens.canRefresh) return;
-    this.#refreshTimer = this.#pool.platform.setTimeout(() => this.#refresh(), milliseconds);
+    if (this.#tokens.canRefresh) this.#refresh.set(milliseconds, () => this.#showAnother());
   }
 
-  #refresh(): void {
+  #showAnother(): void {
     const line = this.#line;
     this.#tokens.get().then(
       (token) => {
@@ -239,12 +236,11 @@ export class Reading implements LineReader {
   }
 
   #expectQuiet(): void {
-    this.#clear("quiet");
-    this.#quietTimer = this.#pool.platform.setTimeout(() => this.#setReplaying(false), QUIET_MS);
+    this.#quiet.set(QUIET_MS, () => this.#setReplaying(false));
   }
 
   #setReplaying(isReplaying: boolean): void {
-    this.#clear("quiet");
+    if (!isReplaying) this.#quiet.clear();
     if (this.#isReplaying === isReplaying) return;
     this.#isReplaying = isReplaying;
     this.#listener.onReplaying(isReplaying);
@@ -259,16 +255,8 @@ export class Reading implements LineReader {
     const line = this.#line;
     this.#line = undefined;
     line?.detach(this);
-    this.#clear("retry");
-    this.#clear("refresh");
+    this.#retry.clear();
+    this.#refresh.clear();
     this.#setReplaying(false);
-  }
-
-  #clear(which: "retry" | "refresh" | "quiet"): void {
-    const timers = { retry: this.#retryTimer, refresh: this.#refreshTimer, quiet: this.#quietTimer };
-    this.#pool.platform.clearTimeout(timers[which]);
-    if (which === "retry") this.#retryTimer = undefined;
-    else if (which === "refresh") this.#refreshTimer = undefined;
-    else this.#quietTimer = undefined;
   }
 }

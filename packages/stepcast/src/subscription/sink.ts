@@ -25,7 +25,7 @@ export class Sink<T> {
   put(item: T): void {
     if (this.#isOver) return;
     if ((this.#controller.desiredSize ?? 0) <= 0) {
-      return this.end(new RealtimeError("too_slow", `stream was not read while ${MOST} messages came`, { retryable: true }));
+      return this.end(new RealtimeError("too_slow", `stream was not read while ${MOST} messages came`));
     }
     this.#controller.enqueue(item);
   }

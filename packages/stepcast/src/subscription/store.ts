@@ -1,4 +1,5 @@
 import type { Pool } from "../connection/pool.js";
+import { Timer } from "../connection/timer.js";
 import type { TokenInput } from "../connection/token.js";
 import { type ChannelInput, nameOf, topicsOf } from "../definition/channel.js";
 import type { RealtimeError } from "../error.js";
@@ -102,9 +103,9 @@ export class Store {
   #isReplaying = false;
   #isDone = false;
   #active = 0;
-  #commitTimer: unknown;
-  #lingerTimer: unknown;
-  #gcTimer: unknown;
+  readonly #commits: Timer;
+  readonly #linger: Timer;
+  readonly #gc: Timer;
   #endWake: (() => void) | undefined;
 
   constructor(pool: Pool, options: StoreOptions, name: string) {
@@ -112,6 +113,7 @@ export class Store {
     this.#pool = pool;
     this.#options = options;
     this.#name = name;
+    [this.#commits, this.#linger, this.#gc] = [new Timer(pool.platform), new Timer(pool.platform), new Timer(pool.platform)];
     this.#contents = new Contents(topicsOf(channel) as Record<string, { text?: string }>, historyLimit);
     this.#reading = new Reading(pool, { ...options, token: () => this.token }, {
       onChange: (change) => this.#onChange(change),
@@ -176,8 +178,7 @@ export class Store {
 
   /** Somebody is there. */
   #keep(): void {
-    this.#pool.platform.clearTimeout(this.#gcTimer);
-    this.#gcTimer = undefined;
+    this.#gc.clear();
     this.#pool.shared.set(this.#name, this);
   }
 
@@ -191,11 +192,10 @@ export class Store {
   }
 
   #forgetLater(): void {
-    this.#pool.platform.clearTimeout(this.#gcTimer);
-    this.#gcTimer = this.#pool.platform.setTimeout(() => {
+    this.#gc.set(GC_MS, () => {
       this.#end();
       if (this.#pool.shared.get(this.#name) === this) this.#pool.shared.delete(this.#name);
-    }, GC_MS);
+    });
   }
 
   #isHidden(): boolean {
@@ -229,11 +229,10 @@ export class Store {
     const { status } = this.#contents.commit().run;
     this.#commit();
     if (!this.#options.autoCloseOnTerminal || !isTerminal(status) || status === before) return;
-    this.#pool.platform.clearTimeout(this.#lingerTimer);
-    this.#lingerTimer = this.#pool.platform.setTimeout(() => {
+    this.#linger.set(LINGER_MS, () => {
       this.#isDone = true;
       this.#reading.stop();
-    }, LINGER_MS);
+    });
   }
 
   #tell(change: Exclude<Change, { kind: "run" }>): void {
@@ -270,12 +269,11 @@ export class Store {
     const { bufferInterval } = this.#options;
     const wait = this.#isReplaying ? Math.max(bufferInterval, REPLAY_MS) : bufferInterval;
     if (wait <= 0) return this.#commit();
-    this.#commitTimer ??= this.#pool.platform.setTimeout(() => this.#commit(), wait);
+    if (!this.#commits.isSet) this.#commits.set(wait, () => this.#commit());
   }
 
   #commit(): void {
-    this.#pool.platform.clearTimeout(this.#commitTimer);
-    this.#commitTimer = undefined;
+    this.#commits.clear();
     const next = this.#next(this.#contents.commit());
     const keys = Object.keys(next) as (keyof StoreState)[];
     if (keys.every((key) => this.#state[key] === next[key])) return;

@@ -64,6 +64,6 @@ export class Validator {
 
   #refuse({ topic, id }: TopicMessage, cause: unknown): undefined {
     const why = Array.isArray(cause) ? (cause as StandardSchemaV1.Issue[]).map(({ message }) => message).join("; ") : String(cause);
-    this.#on.error(new RealtimeError("invalid_message", `message ${id} of topic \`${topic}\` does not fit its schema: ${why}`, { cause }));
+    this.#on.error(new RealtimeError("invalid_message", `message ${id} of topic \`${topic}\` does not fit its schema: ${why}`, cause));
   }
 }

@@ -5,7 +5,6 @@ import { vi } from "vitest";
 import type { Platform, Socket } from "../../src/connection/platform.js";
 
 export class ScriptedSocket implements Socket {
-  onopen: ((event: any) => void) | null = null;
   onmessage: ((event: any) => void) | null = null;
   onclose: ((event: any) => void) | null = null;
   onerror: ((event: any) => void) | null = null;

@@ -1,0 +1,37 @@
+// The built package as others meet it: each entry imported by its name, as in server components and in Node, and bundled.
+
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+import { build } from "esbuild";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+const NAMES = {
+  stepcast: "RealtimeError, Stepcast, channel, realtime, staticSchema",
+  "stepcast/realtime": "RealtimeError, channel, getSubscriptionToken, realtime, staticSchema, subscribe",
+  "stepcast/react": "RealtimeError, RealtimeProvider, getClientSubscriptionToken, useRealtime, useRun",
+  "stepcast/inngest": "PublishMiddleware",
+};
+
+for (const [entry, names] of Object.entries(NAMES)) expect(entry, exportsOf(entry), names);
+expect("stepcast/react in server components", exportsOf("stepcast/react", "--conditions=react-server"), NAMES["stepcast/react"]);
+
+const { warnings } = await build({
+  stdin: { contents: 'import { useRealtime } from "stepcast/react"; import { realtime } from "stepcast"; console.log(useRealtime, realtime)', resolveDir: root },
+  bundle: true,
+  write: false,
+  format: "esm",
+  external: ["react"],
+});
+expect("warnings of a bundler", JSON.stringify(warnings), "[]");
+
+function exportsOf(entry, ...flags) {
+  const script = `console.log(Object.keys(await import("${entry}")).sort().join(", "))`;
+  return execFileSync(process.execPath, [...flags, "--input-type=module", "--eval", script], { cwd: root, encoding: "utf8" }).trim();
+}
+
+function expect(what, found, wanted) {
+  if (found !== wanted) throw new Error(`${what}: found ${found}; wanted ${wanted}`);
+  console.log(`${what}: ${found}`);
+}
