@@ -120,6 +120,27 @@ describe("useRealtime", () => {
     expect(renders).toBe(before + 1);
   });
 
+  test("selects new objects without rendering for ever", async () => {
+    const seen = await shown({ select: ({ messages }: Result) => ({ last: messages.last?.data }) }, (selection) => selection as never as { last: unknown });
+    await open("1-0");
+    await say(data("t", 1, { n: 1 }));
+    expect(seen.value).toEqual({ last: { n: 1 } });
+    expect(renders).toBeLessThan(8);
+  });
+
+  test("loses nothing to a callback that throws", async () => {
+    const onMessage = vi.fn(() => {
+      throw new Error("mine");
+    });
+    const seen = await shown({ onMessage }, ({ messages }) => messages.all.length);
+    await open("1-0");
+    await say(data("t", 1, { n: 1 }), data("t", 2, { n: 2 }));
+    expect(seen.value).toBe(2);
+    expect(() => vi.runOnlyPendingTimers()).toThrow("mine");
+    await pass().catch(() => {});
+    vi.clearAllTimers();
+  });
+
   test("shows bursts together: 10,000 messages in 25 renders a second", async () => {
     const seen = await shown({ bufferInterval: 50 }, ({ messages }) => messages.text.text?.length);
     await open("1-0");

@@ -85,13 +85,17 @@ export function useRealtime(options: UseRealtimeOptions<any, any, any>): unknown
   const reset = useMemo(() => () => store?.reset(), [store]);
   const tracker = useMemo(() => new Tracker(), [store]);
   const shown = useRef(IDLE);
-  const selection = useRef<{ value: unknown } | undefined>(undefined);
+  const selection = useRef<Selection | undefined>(undefined);
 
   const read = () => {
-    if (!select) return view();
-    const value = select({ ...view(), reset } as never);
-    if (!selection.current || !isEqual(selection.current.value, value)) selection.current = { value };
-    return selection.current;
+    const state = view();
+    if (!select) return state;
+    const last = selection.current;
+    if (last?.of === state && last.by === select) return last.as;
+    const value = select({ ...state, reset } as never);
+    const as = last && isEqual(last.as.value, value) ? last.as : { value };
+    selection.current = { of: state, by: select, as };
+    return as;
   };
   const subscribe = useMemo(
     () => (onChange: () => void) => store?.subscribe(() => (select || tracker.isChanged(shown.current, view())) && onChange()) ?? (() => {}),
@@ -105,6 +109,13 @@ export function useRealtime(options: UseRealtimeOptions<any, any, any>): unknown
   });
   useReading(store, options, enabled);
   return select ? (value as { value: unknown }).value : tracker.result(value as StoreState, reset);
+}
+
+/** What was selected, of what and by what. */
+interface Selection {
+  readonly of: StoreState;
+  readonly by: unknown;
+  readonly as: { readonly value: unknown };
 }
 
 /** The store of these options; none while it is not known what to read, and none on a server. */

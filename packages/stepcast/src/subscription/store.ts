@@ -218,7 +218,7 @@ export class Store {
     if (change.kind !== "run" && change.topic !== "$run") this.#tell(change);
     const before = this.#contents.state.run.status;
     const ids = this.#contents.apply(change);
-    if (ids.length > 0) for (const listener of this.#messageListeners) listener.onRollback(ids);
+    if (ids.length > 0) this.#call((listener) => listener.onRollback(ids));
     this.#schedule();
     const isNews = change.kind === "run" || change.topic === "$run";
     if (isNews && !this.#isReplaying) this.#lookDone(before);
@@ -241,7 +241,20 @@ export class Store {
       const told = this.#told.get(message.topic);
       if (told !== undefined && compare(message.id, told) <= 0) continue;
       this.#told.set(message.topic, message.id);
-      for (const listener of this.#messageListeners) listener.onMessage(message);
+      this.#call((listener) => listener.onMessage(message));
+    }
+  }
+
+  /** What a callback throws is its page's to see, and no reason to lose what comes after. */
+  #call(tell: (listener: MessageListener) => void): void {
+    for (const listener of [...this.#messageListeners]) {
+      try {
+        tell(listener);
+      } catch (error) {
+        this.#pool.platform.setTimeout(() => {
+          throw error;
+        }, 0);
+      }
     }
   }
 

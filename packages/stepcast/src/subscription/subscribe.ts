@@ -122,7 +122,7 @@ export async function subscribe(
       if (error) report(error);
     },
     onStatus(status, error) {
-      onStatus?.(status, error);
+      call(onStatus && (() => onStatus(status, error)), status);
       if (status === "open") opened.resolve();
       if (status === "error") opened.reject(error);
       if (!reading.isRunning) for (const sink of [...messages, ...updates]) sink.end(status === "error" ? error : null);
