@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use stepcast_engine::{
-    hub::{Channel, Entry, Hub, Position, ReadError, TopicFilter},
+    hub::{Channel, Entry, Hub, Position, ReadError, TopicFilter, WatchGuard},
     store::StoreError,
 };
 use stepcast_protocol::{
     Beginning, ChannelGrant, Cursor, ErrorCode, TopicName, beginning::BadBeginning,
 };
+use tokio::sync::Notify;
 
 use crate::fanout::{Topics, topic_set};
 
@@ -21,6 +22,8 @@ pub(crate) struct Entrance {
     pub(crate) cursor: Cursor,
     /// How it goes on, when it need not be told anything first.
     pub(crate) entry: Option<Entry>,
+    /// Its channel counts as read from here on: some things are said only to those who are there.
+    pub(crate) presence: WatchGuard,
 }
 
 /// Why a reader cannot come in like this.
@@ -63,8 +66,10 @@ impl Entrance {
     /// Where the token was minted, as far as it can still be said: a crash may have taken the numbers.
     pub(crate) async fn at_token(hub: &Hub, grant: ChannelGrant) -> Result<Self, EntranceError> {
         let channel = hub.channel(&grant.channel).await?;
+        let presence = presence(&channel);
         let cursor = grant.cursor.min(channel.visible());
         Ok(Self {
+            presence,
             channel,
             topics: topic_set(grant.topics),
             position: Position::After(cursor),
@@ -81,6 +86,7 @@ impl Entrance {
         from: Option<Beginning>,
     ) -> Result<Self, EntranceError> {
         let channel = hub.channel(&grant.channel).await?;
+        let presence = presence(&channel);
         let minted = grant.cursor.min(channel.visible());
         let filter = TopicFilter::Only(Arc::clone(&topics));
         let position = from.unwrap_or(Position::After(minted));
@@ -113,8 +119,14 @@ impl Entrance {
             position,
             cursor,
             entry,
+            presence,
         })
     }
+}
+
+/// Nobody waits for what it is told.
+fn presence(channel: &Arc<Channel>) -> WatchGuard {
+    channel.watch(Arc::new(Notify::new()))
 }
 
 /// Those of a token's topics that are asked for; all of them when none is named.
@@ -141,4 +153,75 @@ pub(crate) fn chosen(
 pub(crate) fn list(topics: &[TopicName]) -> String {
     let names: Vec<_> = topics.iter().map(|topic| format!("`{topic}`")).collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use stepcast_engine::{
+        Engine, EngineOptions,
+        clock::Clock,
+        hub::Slice,
+        runs::{FunctionConfig, LeasedRun, Worker},
+        store::memory::MemoryStore,
+    };
+    use stepcast_protocol::{ChannelName, EventName, FunctionId, Kind, event::CheckedEvent};
+
+    use super::*;
+
+    /// Ends every run at once.
+    struct Prompt;
+
+    impl Worker for Prompt {
+        fn start(&self, run: LeasedRun) {
+            run.lease.returned(Bytes::from_static(b"null"));
+        }
+    }
+
+    async fn engine() -> Engine {
+        let clock = Clock::system();
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let go = EventName::parse("go").unwrap();
+        let function = FunctionConfig::new(FunctionId::parse("f").unwrap(), vec![go]);
+        let options = EngineOptions::default().with_clock(clock);
+        let engine = Engine::open(store, vec![function], Arc::new(Prompt), options).await;
+        engine.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_reader_on_its_way_in_is_told_that_a_run_has_ended() {
+        let engine = engine().await;
+        let grant = ChannelGrant {
+            channel: ChannelName::parse("job:r1").unwrap(),
+            topics: vec![TopicName::parse("t").unwrap()],
+            cursor: Cursor::START,
+            history: false,
+            session: None,
+        };
+        let entrance = Entrance::at_token(engine.hub(), grant).await.unwrap();
+        let event = CheckedEvent {
+            name: EventName::parse("go").unwrap(),
+            data: Bytes::from_static(br#"{"runId":"r1"}"#),
+            key: None,
+            at: None,
+        };
+        engine.send(vec![event], None).await.unwrap();
+        let is_told = || match entrance.channel.read(entrance.cursor, usize::MAX) {
+            Slice::Tail { messages, .. } => {
+                let mut kinds = messages.iter().map(|posted| posted.message().kind);
+                kinds.any(|kind| kind == Kind::Ended)
+            }
+            _ => false,
+        };
+        let told = async {
+            while !is_told() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), told)
+            .await
+            .expect("the end of the run");
+    }
 }

@@ -82,6 +82,7 @@ impl Events {
             channel,
             topics,
             position,
+            presence: _until_it_is_subscribed,
             ..
         } = entrance;
         let filter = TopicFilter::Only(topics);

@@ -197,6 +197,7 @@ impl Shard {
             position,
             cursor,
             entry,
+            presence: _until_it_watches_itself,
         } = entrance;
         let feed = self.feeds.borrow_mut().enter(&channel, &self.dirty);
         let (has_snapshots, session_ends, due) = match connection.dialect {
