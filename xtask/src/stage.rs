@@ -86,7 +86,9 @@ impl Stage {
                 "the library with each of its features alone and without any, the binary without any"
             }
             Self::Npm => "the npm package: types, tests, exports and size",
-            Self::E2e => "the quickstart, the npm package and apps of npm inngest, on a terminal and in a browser",
+            Self::E2e => {
+                "the quickstart, the npm package and apps of npm inngest, on a terminal and in a browser"
+            }
         }
     }
 
