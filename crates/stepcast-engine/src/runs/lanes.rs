@@ -377,7 +377,18 @@ impl State {
         let full = self.running >= self.limit;
         let mut found = None;
         for (function, lane) in &self.lanes {
-            if lane.running >= lane.limit || !lane.has_waiting() {
+            if !lane.has_waiting() {
+                continue;
+            }
+            // Only an empty lane asks the store, which would name those again that wait for a key; also while nobody can be let in, so that
+            // it is known who waits.
+            if lane.waiting == 0 && !lane.loading {
+                let function = function.clone();
+                let lane = self.lanes.get_mut(&function).expect("it was just found");
+                lane.loading = true;
+                return Ok(Some(Next::Load(function)));
+            }
+            if lane.running >= lane.limit {
                 continue;
             }
             if full {
@@ -386,13 +397,6 @@ impl State {
             if let Some((keys, slots)) = self.first_with_room(function, lane) {
                 found = Some((function.clone(), keys.to_vec(), slots));
                 break;
-            }
-            // Only an empty lane asks the store, which would name those again that wait for a key.
-            if lane.waiting == 0 && !lane.loading {
-                let function = function.clone();
-                let lane = self.lanes.get_mut(&function).expect("it was just found");
-                lane.loading = true;
-                return Ok(Some(Next::Load(function)));
             }
         }
         let Some((function, keys, slots)) = found else {
