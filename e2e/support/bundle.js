@@ -16,8 +16,13 @@ export async function bundledPage(module) {
   const file = fileURLToPath(module);
   const bundle = await build({
     stdin: { contents: `import ${JSON.stringify(file)}`, resolveDir: PACKAGE },
-    alias: { "stepcast/react": path.join(PACKAGE, "dist/react.js"), stepcast: path.join(PACKAGE, "dist/index.js") },
-    nodePaths: [path.join(PACKAGE, "node_modules")],
+    alias: {
+      "stepcast/react": path.join(PACKAGE, "dist/react.js"),
+      stepcast: path.join(PACKAGE, "dist/index.js"),
+      // One React for the page and the package, which hooks need.
+      react: path.join(PACKAGE, "node_modules/react"),
+      "react-dom": path.join(PACKAGE, "node_modules/react-dom"),
+    },
     bundle: true,
     write: false,
     format: "esm",
