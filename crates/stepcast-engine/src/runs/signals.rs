@@ -37,15 +37,22 @@ impl RunLease {
     ) -> Result<(), EngineError> {
         let event = EventName::parse(signal_event(&step.target)).map_err(EngineError::BadSignal)?;
         let mut attached = Attached::default();
+        let taken = |run| EngineError::SignalTaken {
+            signal: step.target.clone(),
+            run,
+        };
+        // Two that come together are not both on record yet.
+        let replaces = conflict == Conflict::Replace;
+        let waits = &self.runs.0.waits;
+        if let Some(run) = waits.claim(&event, (self.cell.id, &step.id), self.now(), replaces) {
+            return Err(taken(run));
+        }
         if let Some(other) = self.runs.0.waits.first(&event)
             && (other.run, &other.step) != (self.cell.id, &step.id)
         {
             match conflict {
                 Conflict::Fail => {
-                    return Err(EngineError::SignalTaken {
-                        signal: step.target,
-                        run: other.run,
-                    });
+                    return Err(taken(other.run));
                 }
                 Conflict::Replace => {
                     self.runs.0.waits.end(other.run, &other.step, &event);

@@ -1,13 +1,13 @@
 //! Which steps wait for an event. Filled and asked on the store's thread, in the order of commits: so a step sees exactly the events that were
 //! committed after its wait.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use stepcast_protocol::{Event, EventId, EventName, RunId, StepId};
+use stepcast_protocol::{Event, EventId, EventName, RunId, StepId, Timestamp};
 
 use super::seen::Seen;
 use crate::{
@@ -19,7 +19,19 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Waits {
     by_event: Mutex<HashMap<EventName, Vec<Waiting>>>,
+    /// Waits that stand for themselves alone and are on their way to the store.
+    claims: Mutex<HashMap<EventName, Claim>>,
 }
+
+/// A wait on its way: whose it is, and until when it counts should it never arrive.
+struct Claim {
+    run: RunId,
+    step: StepId,
+    until: Timestamp,
+}
+
+/// How long a claim counts; commits take less.
+const CLAIM: Duration = Duration::from_secs(10);
 
 /// One of them.
 struct Waiting {
@@ -35,6 +47,7 @@ struct Condition {
 
 impl Waits {
     pub(super) fn clear(&self) {
+        self.claims.lock().clear();
         self.by_event.lock().clear();
     }
 
@@ -46,6 +59,9 @@ impl Waits {
     /// A run that the trigger has started waits.
     pub(super) fn start(&self, wait: EventWait, trigger: &Arc<Event>) {
         let condition = Condition::of(&wait, trigger);
+        self.claims
+            .lock()
+            .retain(|_, claim| (claim.run, &claim.step) != (wait.run, &wait.step));
         let mut by_event = self.by_event.lock();
         let waiting = by_event.entry(wait.event.clone()).or_default();
         waiting.push(Waiting { wait, condition });
@@ -59,6 +75,31 @@ impl Waits {
                 by_event.remove(event);
             }
         }
+    }
+
+    /// Says that a step is about to wait for events of a name; if another one is, and is not to be replaced, whose that is.
+    pub(super) fn claim(
+        &self,
+        event: &EventName,
+        (run, step): (RunId, &StepId),
+        now: Timestamp,
+        replaces: bool,
+    ) -> Option<RunId> {
+        let mut claims = self.claims.lock();
+        claims.retain(|_, claim| claim.until > now);
+        let other = claims
+            .get(event)
+            .filter(|claim| (claim.run, &claim.step) != (run, step));
+        if let Some(other) = other.filter(|_| !replaces) {
+            return Some(other.run);
+        }
+        let claim = Claim {
+            run,
+            step: step.clone(),
+            until: now + CLAIM,
+        };
+        claims.insert(event.clone(), claim);
+        None
     }
 
     /// The one that has waited longest for events of a name.
