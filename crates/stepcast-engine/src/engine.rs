@@ -1,173 +1,34 @@
-//! The engine as one handle: what an embedding program and the gateway call.
+//! The engine as one handle: what an embedding program and the gateway call. `options` says with what it is opened, `publish` how messages
+//! from outside come in, `channels` what operators see of channels.
 
-use std::{collections::BTreeMap, fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
+mod channels;
+mod options;
+mod publish;
+
+use std::{fmt, future::Future, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use stepcast_protocol::{
-    Bounds, ChannelName, Cursor, EventId, FunctionId, Keep, Origin, RunId, RunView, TopicName,
-    event::CheckedEvent, limits,
-};
-use tokio::runtime::Handle;
+use stepcast_protocol::{EventId, FunctionId, RunId, RunView, event::CheckedEvent, limits};
 
+pub use self::{
+    channels::{ChannelView, TopicView},
+    options::EngineOptions,
+    publish::Publication,
+};
 use crate::{
     catalog::Catalog,
     clock::{Clock, Entropy},
     error::EngineError,
-    hub::{Draft, Hub, Outgoing},
+    hub::Hub,
     readiness::{self, NotReady},
-    runs::{
-        Accepted, CancelReason, FunctionConfig, Home, IdSeed, RunFrames, Runs, Settings, Worker,
-    },
+    runs::{Accepted, CancelReason, FunctionConfig, IdSeed, Runs, Settings, Worker},
     stats::EngineStats,
-    store::{
-        Batch, CommitError, EventQuery, Expect, Outcome, Refusal, RunQuery, RunRow, Store,
-        StoreExt, StoredEvent, Write,
-    },
+    store::{Batch, EventQuery, Outcome, RunQuery, RunRow, Store, StoreExt, StoredEvent, Write},
 };
-
-/// Time, chance and bounds of an engine.
-#[derive(Debug, Clone)]
-pub struct EngineOptions {
-    clock: Clock,
-    entropy: Entropy,
-    catalog: Catalog,
-    topic_bounds: Bounds,
-    runs_in_memory: usize,
-    retention: Duration,
-    run_frames: RunFrames,
-    home: Home,
-}
-
-impl Default for EngineOptions {
-    fn default() -> Self {
-        Self {
-            clock: Clock::system(),
-            entropy: Entropy::system(),
-            catalog: Catalog::default(),
-            topic_bounds: Bounds::default(),
-            runs_in_memory: limits::RUNS_IN_MEMORY,
-            retention: limits::RETENTION,
-            run_frames: RunFrames::default(),
-            home: Home::OwnThread,
-        }
-    }
-}
-
-impl EngineOptions {
-    /// The clock.
-    #[must_use]
-    pub fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    /// Another clock than the machine's.
-    #[must_use]
-    pub fn with_clock(self, clock: Clock) -> Self {
-        Self { clock, ..self }
-    }
-
-    /// Other random numbers than the system's.
-    #[must_use]
-    pub fn with_entropy(self, entropy: Entropy) -> Self {
-        Self { entropy, ..self }
-    }
-
-    /// What is known of channels already; shared with whoever declares more.
-    #[must_use]
-    pub fn with_catalog(self, catalog: Catalog) -> Self {
-        Self { catalog, ..self }
-    }
-
-    /// How long runs that have ended are kept, with their steps and events (7 days).
-    #[must_use]
-    pub fn with_retention(self, retention: Duration) -> Self {
-        Self { retention, ..self }
-    }
-
-    /// Which channels tell pages of npm `inngest` that a run has ended ([`RunFrames::Own`]).
-    #[must_use]
-    pub fn with_run_frames(self, run_frames: RunFrames) -> Self {
-        Self { run_frames, ..self }
-    }
-
-    /// How much is kept of topics that do not say it themselves ([`limits::LOG_MESSAGES`], [`limits::LOG_BYTES`],
-    /// [`limits::LOG_AGE`]).
-    #[must_use]
-    pub fn with_topic_bounds(self, topic_bounds: Bounds) -> Self {
-        Self {
-            topic_bounds,
-            ..self
-        }
-    }
-
-    /// Runs what the engine does beside its functions (timers, loading, tidying) on this runtime instead of a thread of its own. Whoever
-    /// blocks the runtime then blocks these, too. For tests and simulations that want everything on one thread.
-    #[must_use]
-    pub fn with_runtime(self, runtime: Handle) -> Self {
-        Self {
-            home: Home::Runtime(runtime),
-            ..self
-        }
-    }
-
-    /// How many runs may have their function in memory ([`limits::RUNS_IN_MEMORY`]).
-    #[must_use]
-    pub fn with_runs_in_memory(self, runs_in_memory: usize) -> Self {
-        Self {
-            runs_in_memory,
-            ..self
-        }
-    }
-}
 
 /// The app of the functions that an engine is opened with.
 const OF_THE_PROGRAM: &str = "";
-
-/// A message from outside a function.
-#[derive(Debug, Clone)]
-pub struct Publication {
-    /// The channel.
-    pub channel: ChannelName,
-    /// The topic.
-    pub topic: TopicName,
-    /// One JSON text.
-    pub payload: Bytes,
-    /// The run it is said to belong to.
-    pub run: Option<RunId>,
-    /// Whether to wait for its commit. A message with a key always waits.
-    pub durable: bool,
-    /// A key under which it is published once within [`limits::IDEMPOTENCY_WINDOW`].
-    pub key: Option<String>,
-}
-
-/// A channel as its operator sees it.
-#[derive(Debug, Clone)]
-pub struct ChannelView {
-    /// The last number given out.
-    pub head: Cursor,
-    /// How far readers can see.
-    pub visible: Cursor,
-    /// The topics that are declared or kept, in the order of their names.
-    pub topics: Vec<TopicView>,
-}
-
-/// One topic as its operator sees it.
-#[derive(Debug, Clone)]
-pub struct TopicView {
-    /// Its name.
-    pub topic: TopicName,
-    /// How it is kept.
-    pub keep: Keep,
-    /// How much of it is kept.
-    pub bounds: stepcast_protocol::Bounds,
-    /// How many messages the store has.
-    pub messages: u64,
-    /// Bytes of their payloads.
-    pub bytes: u64,
-    /// Up to and with this cursor they had to go.
-    pub trimmed_to: Option<Cursor>,
-}
 
 /// Store, hub and runs of one process. A cheap handle; [`Engine::close`] ends it.
 #[derive(Clone)]
@@ -334,167 +195,6 @@ impl Engine {
         self.0.runs.invoke(function, data).await
     }
 
-    /// Publishes a message from outside a function.
-    ///
-    /// # Errors
-    /// [`EngineError`] when the payload is too large, not JSON or against its schema, when the topic is reserved or unknown, when too
-    /// much waits to be written, or when it cannot be committed.
-    pub async fn publish(&self, publication: Publication) -> Result<Cursor, EngineError> {
-        let Publication {
-            channel,
-            topic,
-            payload,
-            run,
-            durable,
-            key,
-        } = publication;
-        if topic.is_reserved() {
-            return Err(EngineError::ReservedTopic(topic));
-        }
-        if payload.len() > limits::MESSAGE_BYTES {
-            return Err(EngineError::PayloadTooLarge {
-                topic,
-                bytes: payload.len(),
-            });
-        }
-        if let Err(error) = serde_json::from_slice::<&RawValue>(&payload) {
-            return Err(EngineError::PayloadNotJson {
-                topic,
-                cause: error.to_string(),
-            });
-        }
-        let keep = self.0.catalog.check(&channel, &topic, &payload)?;
-        let channel = self.0.hub.channel(&channel).await?;
-        let origin = run.map(|run| {
-            Arc::new(Origin {
-                run,
-                step: None,
-                attempt: 0,
-            })
-        });
-        let draft = Draft::new(topic, keep, payload, origin);
-        let draft = match run {
-            Some(run) if !durable && key.is_none() => {
-                match self.0.runs.speak(run, &channel, draft).await? {
-                    Ok(cursor) => return Ok(cursor),
-                    Err(draft) => draft,
-                }
-            }
-            Some(_) | None => draft,
-        };
-        let mark = match run {
-            Some(run)
-                if self
-                    .0
-                    .runs
-                    .marks_from_outside(run, &channel, &draft)
-                    .await? =>
-            {
-                Some(run)
-            }
-            Some(_) | None => None,
-        };
-        let outgoing = Outgoing {
-            channel: Arc::clone(&channel),
-            draft,
-        };
-        let hub = &self.0.hub;
-        let cursor = match key {
-            None if durable => {
-                let mark = |batch: &mut Batch, cursors: &[Cursor]| {
-                    batch.writes.extend(mark_of(mark, channel.name(), cursors));
-                };
-                hub.commit_one(Batch::default(), outgoing, mark).await?
-            }
-            None => {
-                let of = channel.name().clone();
-                let numbered = |batch: &mut Batch, cursor: Cursor| {
-                    batch.writes.extend(mark_of(mark, &of, &[cursor]));
-                };
-                let (runs, of) = (self.0.runs.clone(), Arc::clone(&channel));
-                let fated = move |is_written| {
-                    if let Some(run) = mark.filter(|_| is_written) {
-                        runs.on_marked_from_outside(run, &of);
-                    }
-                };
-                let draft = outgoing.draft;
-                let posted = hub.try_publish_with(&channel, draft, numbered, fated);
-                return Ok(posted.await?);
-            }
-            Some(key) => match self.publish_once(outgoing, key, mark).await {
-                Err(CommitError::Refused(Refusal::KeyUsed(cursor))) => return Ok(cursor),
-                result => result?,
-            },
-        };
-        if let Some(run) = mark {
-            self.0.runs.on_marked_from_outside(run, &channel);
-        }
-        Ok(cursor)
-    }
-
-    async fn publish_once(
-        &self,
-        outgoing: Outgoing,
-        key: String,
-        mark: Option<RunId>,
-    ) -> Result<Cursor, CommitError> {
-        let now = self.0.clock.now();
-        let channel = outgoing.channel.name().clone();
-        let batch = Batch {
-            expect: vec![Expect::PublishKeyIsFree(channel.clone(), key.clone(), now)],
-            ..Batch::default()
-        };
-        let remember = move |batch: &mut Batch, cursors: &[Cursor]| {
-            let until = now + limits::IDEMPOTENCY_WINDOW;
-            let keys = cursors.iter().map(|cursor| Write::PublishKey {
-                channel: channel.clone(),
-                key: key.clone(),
-                cursor: *cursor,
-                until,
-            });
-            batch.writes.extend(keys);
-            batch.writes.extend(mark_of(mark, &channel, cursors));
-        };
-        self.0.hub.commit_one(batch, outgoing, remember).await
-    }
-
-    /// What is kept of a channel. One that was never written is empty.
-    ///
-    /// # Errors
-    /// [`EngineError`] when the store cannot be read.
-    pub async fn channel(&self, name: &ChannelName) -> Result<ChannelView, EngineError> {
-        let channel = self.0.hub.channel(name).await?;
-        let row = self.0.store.channel(name.clone()).await?;
-        let kept = self.0.store.topics(name.clone()).await?;
-        let trimmed = row.map_or_else(Vec::new, |row| row.trimmed);
-        let mut topics: BTreeMap<_, _> = self
-            .0
-            .catalog
-            .topics(name)
-            .into_iter()
-            .chain(trimmed.iter().map(|(topic, _)| topic.clone()))
-            .map(|topic| (topic, (0, 0)))
-            .collect();
-        topics.extend(
-            kept.into_iter()
-                .map(|row| (row.topic, (row.messages, row.bytes))),
-        );
-        let trimmed: BTreeMap<_, _> = trimmed.into_iter().collect();
-        let view = |(topic, (messages, bytes))| TopicView {
-            keep: self.0.catalog.keep(name, &topic),
-            bounds: self.0.catalog.bounds(name, &topic),
-            trimmed_to: trimmed.get(&topic).copied(),
-            topic,
-            messages,
-            bytes,
-        };
-        Ok(ChannelView {
-            head: channel.head(),
-            visible: channel.visible(),
-            topics: topics.into_iter().map(view).collect(),
-        })
-    }
-
     /// A run as the outside sees it; nothing when there is none of that id.
     ///
     /// # Errors
@@ -626,12 +326,6 @@ impl Engine {
         self.0.runs.forget_ends();
         Ok(closed?)
     }
-}
-
-/// What the store is to know of a run that has published on a channel.
-fn mark_of(run: Option<RunId>, channel: &ChannelName, cursors: &[Cursor]) -> Option<Write> {
-    let (run, first) = (run?, cursors.first()?);
-    Some(Write::RunChannel(run, channel.clone(), *first))
 }
 
 fn view(row: RunRow) -> RunView {

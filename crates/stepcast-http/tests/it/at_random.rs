@@ -10,8 +10,9 @@ use stepcast_protocol::Keep;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
+    clients::Socket,
     model::Model,
-    server::{Socket, TestServer, text},
+    server::{TestServer, text},
     slow::narrow,
 };
 

@@ -11,7 +11,10 @@ use stepcast_protocol::{
 };
 use tokio::task::JoinHandle;
 
-use crate::server::{Socket, TestServer, grant, text};
+use crate::{
+    clients::Socket,
+    server::{TestServer, grant, text},
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,7 +7,7 @@ use stepcast_http::{GatewayOptions, Keys};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::server::{TestServer, within};
+use crate::{clients::within, server::TestServer};
 
 fn numbers(range: std::ops::Range<u32>) -> Vec<Value> {
     range.map(|number| json!(number)).collect()

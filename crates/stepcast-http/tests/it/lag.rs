@@ -5,8 +5,9 @@ use stepcast_http::{GatewayOptions, Keys};
 use stepcast_protocol::{Keep, Retention};
 
 use crate::{
+    clients::Socket,
     model::Model,
-    server::{Socket, TestServer, text},
+    server::{TestServer, text},
     slow::narrow,
 };
 

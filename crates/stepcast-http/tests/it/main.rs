@@ -3,6 +3,7 @@
 mod apps;
 mod at_random;
 mod channels;
+mod clients;
 mod conformance;
 mod connect;
 mod lag;

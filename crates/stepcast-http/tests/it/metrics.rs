@@ -8,7 +8,10 @@ use stepcast_engine::{runs::FunctionConfig, store::Outcome};
 use stepcast_http::{GatewayOptions, Keys};
 use stepcast_protocol::{Cursor, FunctionId, Keep, StepId, limits};
 
-use crate::server::{TestServer, grant, within};
+use crate::{
+    clients::within,
+    server::{TestServer, grant},
+};
 
 /// A page as it was read: sample by name and labels.
 struct Page {

@@ -7,7 +7,10 @@ use stepcast_http::{GatewayOptions, Keys};
 use stepcast_protocol::{ChannelGrant, Cursor, Keep};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::server::{Socket, TestServer, grant, text, within};
+use crate::{
+    clients::{Socket, within},
+    server::{TestServer, grant, text},
+};
 
 /// Kinds of the next frames, with their topic or what they carry.
 async fn kinds(socket: &mut Socket, count: usize) -> Vec<String> {

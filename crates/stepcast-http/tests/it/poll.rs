@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use stepcast_protocol::Keep;
 
 use crate::{
+    clients::within,
     model::Model,
-    server::{TestServer, text, within},
+    server::{TestServer, text},
 };
 
 async fn poll(server: &TestServer, token: &str, query: &str) -> Value {

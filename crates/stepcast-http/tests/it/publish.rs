@@ -7,7 +7,7 @@ use stepcast_http::{GatewayOptions, Keys};
 use stepcast_protocol::{ChannelSpec, Keep, TopicName, TopicSpec, limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::server::{TestServer, within};
+use crate::{clients::within, server::TestServer};
 
 const PATH: &str = "/v1/realtime/publish?channel=c&topic=t";
 

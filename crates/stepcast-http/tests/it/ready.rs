@@ -26,7 +26,10 @@ use stepcast_http::{Gateway, GatewayOptions, Keys};
 use stepcast_protocol::{ChannelName, TopicName};
 use tokio::{net::TcpListener, runtime::Handle};
 
-use crate::server::{Answer, TestServer, ask, within};
+use crate::{
+    clients::{Answer, ask, within},
+    server::TestServer,
+};
 
 /// A pace that commits at once, unless a test holds it.
 struct Held {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use stepcast_engine::runs::LeasedRun;
 
-use crate::server::{Socket, TestServer};
+use crate::{clients::Socket, server::TestServer};
 
 fn returns(run: &LeasedRun) {
     run.lease.returned(Bytes::from_static(b"1"));

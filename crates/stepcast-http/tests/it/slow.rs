@@ -8,7 +8,7 @@ use stepcast_protocol::{Cursor, Keep};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::server::{TestServer, within};
+use crate::{clients::within, server::TestServer};
 
 /// More than the buffers of a stalled connection and the channel's tail hold together.
 const MESSAGES: usize = 100;

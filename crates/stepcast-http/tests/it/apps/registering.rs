@@ -9,7 +9,7 @@ use stepcast_http::{
 };
 use stepcast_protocol::FunctionId;
 
-use crate::server::{Answer, TestServer};
+use crate::{clients::Answer, server::TestServer};
 
 const KEY: &str = "signkey-prod-00112233445566778899aabbccddeeff";
 

@@ -28,7 +28,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::server::within;
+use crate::clients::within;
 
 /// One call that the app got.
 #[derive(Debug, Clone)]

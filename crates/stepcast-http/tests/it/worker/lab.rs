@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use super::app::{App, Plain};
-use crate::server::within;
+use crate::clients::within;
 
 pub(super) const RETRIES: u32 = 3;
 
