@@ -103,6 +103,16 @@ describe("production", { timeout, concurrency: 2 }, () => {
     }
   });
 
+  test("a changed list of functions is seen, though nobody tells of it", async (t) => {
+    const { app, stepcast, inngest, runs } = await startSigned(t, {});
+    const shout = inngest.createFunction({ id: "shout", triggers: [{ event: "app/signed" }] }, ({ event }) => event.data.text.toUpperCase());
+    app.serve({ client: inngest, functions: [shout] });
+    const isNew = (functions) => functions.map(({ slug }) => slug).join() === "e2e-shout";
+    await functionsOf(stepcast.url, "e2e", isNew, hashed(KEY));
+    const { ids } = await inngest.send({ name: "app/signed", data: { runId: freshName(), text: "aloud" } });
+    assert.deepEqual((await runs.ended(ids[0])).map(({ output }) => output), ["ALOUD"]);
+  });
+
   test("there is no production without keys", async () => {
     const { code, stderr } = await runStepcast("start", "--port", "0");
     assert.notEqual(code, 0);

@@ -10,10 +10,10 @@ import { gate } from "./gate.js";
 const PATH = "/api/inngest";
 
 /**
- * A listening app. Requests wait until it `serve`s something, so that a server can be told its `url` before there are functions. It can be
+ * A listening app, on a free port if none is given. Requests wait until it `serve`s something, so that a server can be told its `url` before there are functions. It can be
  * taken `down` and `up` again on its port; `calls` lists the requests that execute functions, `syncs` those that ask for them.
  */
-export async function startApp() {
+export async function startApp({ port: asked = 0, path = PATH } = {}) {
   const [calls, syncs] = [[], []];
   const first = gate();
   let handle;
@@ -24,7 +24,7 @@ export async function startApp() {
   const server = http.createServer(async (request, response) => {
     await first.opened;
     const { pathname, searchParams } = new URL(request.url, "http://app");
-    if (pathname !== PATH) return response.writeHead(404).end();
+    if (pathname !== path) return response.writeHead(404).end();
     if (request.method === "POST") {
       const call = { functionId: searchParams.get("fnId"), stepId: searchParams.get("stepId"), status: null };
       calls.push(call);
@@ -34,10 +34,11 @@ export async function startApp() {
     }
     await handle(request, response);
   });
-  await listen(server, 0);
+  await listen(server, asked);
   const { port } = server.address();
   return {
-    url: `http://127.0.0.1:${port}${PATH}`,
+    url: `http://127.0.0.1:${port}${path}`,
+    port,
     calls,
     syncs,
     serve: serveFunctions,

@@ -15,7 +15,13 @@ const BINARY = {
 
 /** A running `stepcast dev` that serves these apps; with `isDurable` it keeps a file. */
 export function startDev({ apps = [], options = [], isDurable = false } = {}) {
-  return startServer(program("dev", { apps, options, isDurable }));
+  return startServer(program("dev", { apps, options: ["--no-discovery", ...options], isDurable }));
+}
+
+/** A running `stepcast dev` that looks for apps on this machine, with these variables. */
+export function startLooking(variables) {
+  const dev = program("dev", { apps: [], options: [], isDurable: false });
+  return startServer({ ...dev, environment: { ...dev.environment, ...variables } });
 }
 
 /** A running `stepcast start`, which always keeps a file. */
@@ -35,7 +41,6 @@ function program(command, { apps, options, isDurable }) {
     ...(isDurable ? ["--db", path.join(folder, "stepcast.db")] : []),
     ...apps.flatMap((url) => ["-u", url]),
     ...(options.includes("--retry-interval") ? [] : QUICK),
-    ...(command === "dev" ? ["--no-discovery"] : []),
     ...options,
   ];
   return { ...BINARY, words, environment: environment() };
