@@ -40,9 +40,9 @@ export async function startServed({ id = "e2e", functions, client = {}, serving 
 }
 
 /** Sends an event and gives the runs that it started when all have ended. */
-export async function runsOf({ inngest, runs }, event, count = 1) {
+export async function runsOf({ inngest, runs }, event, count = 1, patience) {
   const { ids } = await inngest.send(event);
-  return runs.ended(ids[0], count);
+  return runs.ended(ids[0], count, patience);
 }
 
 /** Sends an event and gives the output of the one run that it started and that has completed. */
