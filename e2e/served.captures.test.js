@@ -13,15 +13,17 @@ import { replay } from "./support/captures/replay.js";
 const timeout = 90_000;
 
 describe("recorded exchanges", { timeout, concurrency: 6 }, () => {
-  const applied = new Set();
+  const [played, applied] = [new Set(), new Set()];
   for (const name of names()) {
     test(name, { timeout }, async () => {
       const found = await replay(name);
+      played.add(name);
       found.forEach(({ rule }) => applied.add(rule));
       assert.deepEqual(found.filter(({ rule }) => !rule), []);
     });
   }
   after(() => {
+    if (played.size < names().length) return;
     const idle = RULES.filter((rule) => !applied.has(rule)).map(({ why }) => why);
     assert.deepEqual(idle, [], "rules that explain nothing any more");
   });
