@@ -89,6 +89,15 @@ for (const name of ["a token with its server's address", "a token as text and an
   });
 }
 
+test("the result arrives without being exposed, with a token that names $run", { timeout }, async () => {
+  const runId = freshName();
+  const tab = await opened({ runId, topics: "status,tokens,$run" });
+  await runsOf(served, { name: "app/generate", data: { runId } });
+  await shows(tab, "#run", "completed");
+  await shows(tab, "#result", JSON.stringify({ answer: 42 }));
+  await tab.close();
+});
+
 for (const topics of ["status,tokens", "status,tokens,$run"]) {
   test(`the result arrives where the server exposes it, with a token for ${topics}`, { timeout }, async () => {
     const runId = freshName();

@@ -211,7 +211,7 @@ mod tests {
         let is_told = || match entrance.channel.read(entrance.cursor, usize::MAX) {
             Slice::Tail { messages, .. } => {
                 let mut kinds = messages.iter().map(|posted| posted.message().kind);
-                kinds.any(|kind| kind == Kind::Ended)
+                kinds.any(|kind| matches!(kind, Kind::Ended { .. }))
             }
             _ => false,
         };

@@ -6,7 +6,7 @@
 //! - [`keys`]: who may use the operator routes; `origins`: which pages may read.
 //! - [`tokens`]: what a browser is allowed, signed.
 //! - `api`: one handler per route: decode, one call of the engine, encode.
-//! - `entrance`: where a reader begins.
+//! - `invitation`: a token for a reader that is about to come; `entrance`: where a reader begins.
 //! - `readers`: who reads otherwise. `metrics`: what operators are shown of all this.
 //! - `fanout`: WebSocket connections, spread over shards that read channels by cursor.
 //! - [`worker`]: executes functions that apps serve over HTTP.
@@ -15,6 +15,7 @@ mod api;
 mod entrance;
 mod fanout;
 pub mod gateway;
+mod invitation;
 pub mod keys;
 mod metrics;
 mod origins;
@@ -26,6 +27,7 @@ pub mod worker;
 pub use self::{
     fanout::{Sent, Stats},
     gateway::{Gateway, GatewayError, GatewayOptions, ServerKind},
+    invitation::Invitation,
     keys::{BadKey, Keys},
     origins::{BadOrigin, Origin},
     tokens::{History, TokenError, Tokens},

@@ -39,7 +39,7 @@ pub use error::{ErrorBody, ErrorCode};
 pub use event::{Event, EventInput};
 pub use frame::{Gap, GapReason, Snapshot};
 pub use ids::{EventId, RunId};
-pub use message::{Kind, Message, Origin};
+pub use message::{Kind, Message, Origin, Told};
 pub use names::{ChannelName, EventName, FunctionId, NameError, StepId, TopicName};
 pub use pattern::EventPattern;
 pub use run::{Progress, RunError, RunNews, RunStatus, RunView, StepNews};

@@ -80,6 +80,8 @@ pub const EVENTS_ON_PAGE_MAX: usize = 100;
 pub const RUNS_ON_PAGE: usize = 20;
 /// Runs on a page at most.
 pub const RUNS_ON_PAGE_MAX: usize = 100;
+/// Channels for which a reader is expected because a token was just minted.
+pub const CHANNELS_EXPECTED: usize = 20_000;
 /// Subscriptions of one connection.
 pub const SUBSCRIPTIONS_PER_CONNECTION: usize = 256;
 /// Connections from one address.

@@ -36,10 +36,22 @@ pub enum Kind {
         after: Cursor,
     },
     /// The run that counts for the channel has ended. Only npm `inngest` is told so, as a frame of kind `run`; it is not kept.
-    Ended,
+    Ended {
+        /// Which of its connections are.
+        told: Told,
+    },
     /// Where a run is that the channel belongs to, or that has published there. Only npm `inngest` connections that read the topic `$run`
     /// are told so, as a frame of kind `run`; it is not kept.
     Status,
+}
+
+/// Which connections of npm `inngest` are told of a run's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Those whose token names the topic `$run`: with the run's result.
+    Followers,
+    /// All others: with the result where the function exposes it.
+    Others,
 }
 
 /// One item of a channel's log: a published message, or the record that some are void.
@@ -68,7 +80,7 @@ impl Message {
     pub fn is_data(&self) -> bool {
         match self.kind {
             Kind::Data => true,
-            Kind::Rollback { .. } | Kind::Ended | Kind::Status => false,
+            Kind::Rollback { .. } | Kind::Ended { .. } | Kind::Status => false,
         }
     }
 
@@ -76,7 +88,7 @@ impl Message {
     #[must_use]
     pub fn voids(&self, other: &Self) -> bool {
         match self.kind {
-            Kind::Data | Kind::Ended | Kind::Status => false,
+            Kind::Data | Kind::Ended { .. } | Kind::Status => false,
             Kind::Rollback { after } => {
                 other.is_data()
                     && other.topic == self.topic
@@ -99,7 +111,7 @@ impl Message {
         let frame = DataFrame {
             kind: match self.kind {
                 Kind::Data | Kind::Rollback { .. } => "data",
-                Kind::Ended | Kind::Status => "run",
+                Kind::Ended { .. } | Kind::Status => "run",
             },
             data: &data,
             created_at: self.created_at.to_string(),

@@ -148,7 +148,8 @@ impl Function {
         }
     }
 
-    /// Lets those who watch a run see what the function returned; otherwise only its error is shown.
+    /// Shows what the function returned to every page of npm `inngest` that is told of the end of a run. Without it, only those who may read
+    /// the topic `$run` see it.
     #[must_use]
     pub fn expose_result(self) -> Self {
         Self {

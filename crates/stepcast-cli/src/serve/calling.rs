@@ -69,7 +69,7 @@ pub(crate) struct Calling {
         value_delimiter = ','
     )]
     pub(crate) ignore_unsupported: Vec<Unsupported>,
-    /// A function, as `<app>-<function>`, whose result those see who watch its runs; may be given several times
+    /// A function, as `<app>-<function>`, whose result pages see whose token does not name `$run`; may be given several times
     #[arg(
         long,
         value_name = "FUNCTION",

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 use stepcast::{Error, RunId, RunStatus, prelude::*};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::{net::TcpListener, runtime::Runtime, sync::Semaphore};
 
 use crate::process::{Ended, Process, run, stepcast};
 
@@ -49,7 +49,10 @@ struct Flaky {
     name: String,
 }
 
-/// Speaks, and fails the first time.
+/// What the first attempt of `it/flaky` waits for before it fails.
+pub(crate) static MAY_FAIL: Semaphore = Semaphore::const_new(0);
+
+/// Speaks, and fails the first time, once it may.
 async fn flaky(ctx: Ctx<Flaky>) -> Result<(), Error> {
     let channel = Greetings::at(&ctx.event.name);
     let mut tries = 0;
@@ -61,6 +64,8 @@ async fn flaky(ctx: Ctx<Flaky>) -> Result<(), Error> {
                 let text = "hello".to_owned();
                 ctx.publish(channel, Greetings::Said { text }).await?;
                 if is_first {
+                    let allowed = MAY_FAIL.acquire().await;
+                    allowed.expect("it is never closed").forget();
                     return Err(Error::msg("the first time"));
                 }
                 Ok(())

@@ -137,7 +137,7 @@ impl State {
                 }
             }
             match message.kind {
-                Kind::Data | Kind::Ended | Kind::Status => {}
+                Kind::Data | Kind::Ended { .. } | Kind::Status => {}
                 Kind::Rollback { .. } => self.log.void(message),
             }
         }

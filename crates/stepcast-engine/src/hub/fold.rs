@@ -44,7 +44,7 @@ impl Fold {
     pub(super) fn apply(&mut self, message: &Arc<Message>, is_settled: bool) {
         match message.kind {
             Kind::Rollback { .. } => self.roll_back(message),
-            Kind::Ended | Kind::Status => {}
+            Kind::Ended { .. } | Kind::Status => {}
             Kind::Data => match self {
                 Self::Latest(latest) => latest.push(message, is_settled),
                 Self::Text(text) => text.push(message),

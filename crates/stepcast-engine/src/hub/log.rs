@@ -51,7 +51,7 @@ impl Posted {
     pub fn wire(&self, channel: &ChannelName) -> &Bytes {
         self.wire.get_or_init(|| {
             let wire = match self.message.kind {
-                Kind::Data | Kind::Ended | Kind::Status => self.message.to_wire(channel),
+                Kind::Data | Kind::Ended { .. } | Kind::Status => self.message.to_wire(channel),
                 Kind::Rollback { .. } => {
                     frame::rollback_to_wire(&self.message, self.fold.get(), channel)
                 }

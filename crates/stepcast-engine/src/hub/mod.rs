@@ -7,13 +7,14 @@
 //! - `log` (pure): numbers and what is visible; `fold` (pure): what a topic comes to; `channel`: both behind a lock.
 //! - `directory`: which channels are in memory, `segments`: what they are named after; `publish`: how messages come in.
 //! - `entry`: how a reader begins; `gaps`: what it has lost; `subscription`: a reader in this process; `derive`: topics made from runs;
-//!   `follow`: who asks for them as npm `inngest` does.
+//!   `follow`: who asks for them as npm `inngest` does; `expected`: who is about to come.
 //! - `retention`: what has to go; `rewrite`: how what is kept is changed, so that memory and store say the same.
 
 mod channel;
 mod derive;
 mod directory;
 mod entry;
+mod expected;
 mod fold;
 mod follow;
 mod gaps;
@@ -51,7 +52,7 @@ use std::{
 
 use stepcast_protocol::{ChannelName, Keep, Timestamp, TopicName};
 
-use self::directory::Directory;
+use self::{directory::Directory, expected::Expected};
 use crate::{
     catalog::Catalog,
     clock::Clock,
@@ -73,6 +74,8 @@ struct Inner {
     channels: Directory,
     /// Who makes the topics of runs.
     derive: OnceLock<Arc<dyn Derive>>,
+    /// Readers that are on their way.
+    expected: Expected,
     /// How many ask for the runs of some channel.
     followers: Arc<AtomicUsize>,
     /// Bytes of messages that were accepted and have no fate in the store yet.
@@ -100,6 +103,7 @@ impl Hub {
             catalog,
             channels,
             derive: OnceLock::new(),
+            expected: Expected::default(),
             followers: Arc::default(),
             unwritten: AtomicUsize::new(0),
             no_space: AtomicBool::new(false),
@@ -152,7 +156,9 @@ impl Hub {
 
     /// Lets go of channels that nobody has used for a while, and of old messages in memory. Called once in a while.
     pub fn sweep(&self) {
-        let held = self.0.channels.sweep(&*self.0.store, self.0.clock.now());
+        let now = self.0.clock.now();
+        self.0.expected.sweep(now);
+        let held = self.0.channels.sweep(&*self.0.store, now);
         self.0.tail_bytes.store(held, Ordering::Relaxed);
     }
 

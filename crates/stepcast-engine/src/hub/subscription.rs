@@ -148,7 +148,7 @@ impl Subscription {
         let is_skipped = self.skip.as_ref().is_some_and(|(until, topics)| {
             message.cursor <= *until && topics.contains(&message.topic)
         });
-        let is_for_npm = matches!(message.kind, Kind::Ended | Kind::Status);
+        let is_for_npm = matches!(message.kind, Kind::Ended { .. } | Kind::Status);
         !is_for_npm && self.topics.allows(&message.topic) && !is_skipped
     }
 

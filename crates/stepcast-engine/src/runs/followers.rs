@@ -33,7 +33,7 @@ impl Runs {
         for channel in own.chain(published) {
             let is_known = told.iter().any(|known| Arc::ptr_eq(known, &channel));
             if channel.is_followed() && !is_known {
-                self.post_for_npm(&channel, self.status(row));
+                self.post_for_npm(&channel, news_for_npm(Kind::Status, row));
                 told.push(channel);
             }
         }
@@ -46,15 +46,8 @@ impl Runs {
             keys.iter().any(|key| is_named_after(channel.name(), key))
         };
         if self.0.frames != RunFrames::Off && !row.phase.is_final() && !is_own() {
-            self.post_for_npm(channel, self.status(row));
+            self.post_for_npm(channel, news_for_npm(Kind::Status, row));
         }
-    }
-
-    /// Where a run is, for a channel's followers.
-    pub(super) fn status(&self, row: &RunRow) -> Draft {
-        let news = run_news(row, self.0.exposes_result(row));
-        let topic = TopicName::parse(RUN_TOPIC).expect("the engine's topics have names");
-        Draft::for_npm(topic, Kind::Status, news.payload, news.origin)
     }
 
     pub(super) fn post_for_npm(&self, channel: &Arc<Channel>, draft: Draft) {
@@ -63,4 +56,11 @@ impl Runs {
             tracing::debug!(channel = %channel.name(), %error, "readers were not told of a run");
         }
     }
+}
+
+/// Where a run is, for those whose token names `$run`.
+pub(super) fn news_for_npm(kind: Kind, row: &RunRow) -> Draft {
+    let news = run_news(row);
+    let topic = TopicName::parse(RUN_TOPIC).expect("the engine's topics have names");
+    Draft::for_npm(topic, kind, news.payload, news.origin)
 }

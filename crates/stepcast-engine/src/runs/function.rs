@@ -32,7 +32,7 @@ pub struct FunctionConfig {
     pub starts_within: Option<Duration>,
     /// How long after its beginning a run has to have ended; otherwise it is cancelled.
     pub ends_within: Option<Duration>,
-    /// Whether those who watch a run see what its function returned.
+    /// Whether pages of npm `inngest` see what it returned without a token that names `$run`.
     pub exposes_result: bool,
     /// Whether messages from outside that name a run, while it is held, are what its body says: of functions that publish over HTTP.
     pub speaks_from_outside: bool,

@@ -25,12 +25,12 @@ fn json(news: &impl Serialize) -> Bytes {
         .into()
 }
 
-/// Where a run is. Its result is shown where its function exposes it.
-pub(super) fn run_news(row: &RunRow, exposes_result: bool) -> Piece {
+/// Where a run is, and what it came to: whoever may read `$run` may know its result.
+pub(super) fn run_news(row: &RunRow) -> Piece {
     let (error, result) = match &row.outcome {
         Some(Outcome::Err(error)) => (Some(error.shown()), None),
-        Some(Outcome::Ok(json)) if exposes_result => (None, serde_json::from_slice(json).ok()),
-        Some(Outcome::Ok(_)) | None => (None, None),
+        Some(Outcome::Ok(json)) => (None, serde_json::from_slice(json).ok()),
+        None => (None, None),
     };
     let waits = row.phase == Phase::Queued && error.is_some();
     let status = if waits {
@@ -137,11 +137,7 @@ impl Runs {
         let steps = news.steps.iter().filter_map(|step| run.steps.get(step));
         steps.for_each(|row| self.tell(&channel, STEP_TOPIC, step_news(row)));
         if news.run {
-            self.tell(
-                &channel,
-                RUN_TOPIC,
-                run_news(&run.row, self.0.exposes_result(&run.row)),
-            );
+            self.tell(&channel, RUN_TOPIC, run_news(&run.row));
         }
     }
 
@@ -189,7 +185,7 @@ impl Derive for Lifecycle {
                 return Ok(None);
             };
             Ok(Some(if is_run_topic {
-                vec![run_news(&run.row, inner.exposes_result(&run.row))]
+                vec![run_news(&run.row)]
             } else {
                 run.steps.iter().map(step_news).collect()
             }))
@@ -215,30 +211,21 @@ mod tests {
             outcome: Some(Outcome::Err(samples::error("no"))),
             ..samples::run(1, Phase::Queued)
         };
-        let news = payload(&run_news(&row, true));
+        let news = payload(&run_news(&row));
         assert_eq!(news["status"], "retrying");
         assert_eq!(news["next_at"], row.due_at.to_string());
         assert_eq!(news["error"]["message"], "no");
     }
 
     #[test]
-    fn a_result_is_shown_where_it_is_exposed() {
+    fn what_a_run_came_to_is_shown() {
         let row = RunRow {
             outcome: Some(Outcome::Ok(Bytes::from_static(b"[1.50]"))),
             ..samples::run(1, Phase::Completed)
         };
-        assert_eq!(
-            payload(&run_news(&row, true))["result"],
-            serde_json::json!([1.5])
-        );
-        assert_eq!(
-            payload(&run_news(&row, false))["result"],
-            serde_json::Value::Null
-        );
-        assert_eq!(
-            payload(&run_news(&row, false))["status"],
-            RunStatus::Completed.as_str()
-        );
+        let news = payload(&run_news(&row));
+        assert_eq!(news["result"], serde_json::json!([1.5]));
+        assert_eq!(news["status"], RunStatus::Completed.as_str());
     }
 
     #[test]

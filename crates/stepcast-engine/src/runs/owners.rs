@@ -7,10 +7,10 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stepcast_protocol::{
-    Event, EventId, Kind, Origin, RunId, RunStatus, TopicName, limits, run::RUN_TOPIC,
+    Event, EventId, Kind, Origin, RunId, RunStatus, Told, TopicName, limits, run::RUN_TOPIC,
 };
 
-use super::{RunFrames, Runs, cell::RunCell};
+use super::{RunFrames, Runs, cell::RunCell, followers::news_for_npm};
 use crate::{
     hub::{Channel, Draft},
     store::{Outcome, RunQuery, RunRow, StoreError},
@@ -49,6 +49,13 @@ pub(super) fn keys(run: RunId, event: &Event) -> Vec<String> {
         keys.extend(camel.into_iter().chain(snake).filter(|key| !key.is_empty()));
     }
     keys
+}
+
+/// Who of those at a channel is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    All,
+    Followers,
 }
 
 /// Channels to be told, by whose end counts for them.
@@ -132,13 +139,13 @@ impl Runs {
 
     async fn tell_own(&self, row: &RunRow, own: &Own) -> Result<(), StoreError> {
         for channel in &own.of_run {
-            self.tell_at_rest(channel, self.ended(row));
+            self.tell_at_rest(channel, row, Audience::All);
         }
         if !own.of_event.is_empty()
             && let Some(first) = self.end_of_all(row.id, row.event).await?
         {
             for channel in &own.of_event {
-                self.tell_at_rest(channel, self.ended(&first));
+                self.tell_at_rest(channel, &first, Audience::All);
             }
         }
         Ok(())
@@ -152,11 +159,9 @@ impl Runs {
             let read = names.iter().filter_map(|name| self.0.hub.find_read(name));
             for channel in read.filter(|channel| !own.has(channel)) {
                 match self.0.frames {
-                    RunFrames::All => self.tell_at_rest(&channel, self.ended(row)),
-                    RunFrames::Own if channel.is_followed() => {
-                        self.tell_at_rest(&channel, self.status(row));
-                    }
-                    RunFrames::Own | RunFrames::Off => {}
+                    RunFrames::All => self.tell_at_rest(&channel, row, Audience::All),
+                    RunFrames::Own => self.tell_at_rest(&channel, row, Audience::Followers),
+                    RunFrames::Off => {}
                 }
             }
             if names.len() < limit {
@@ -180,7 +185,13 @@ impl Runs {
     }
 
     /// Tells a channel after its last message.
-    fn tell_at_rest(&self, channel: &Arc<Channel>, draft: Draft) {
+    fn tell_at_rest(&self, channel: &Arc<Channel>, row: &RunRow, audience: Audience) {
+        if audience == Audience::Followers && !channel.is_followed() {
+            return;
+        }
+        let told = Told::Followers;
+        let followers = news_for_npm(Kind::Ended { told }, row);
+        let others = (audience == Audience::All).then(|| self.end_for_others(row));
         let (runs, channel) = (self.clone(), Arc::clone(channel));
         self.0.background.spawn(async move {
             let latest = runs.0.clock.now() + PATIENCE;
@@ -191,11 +202,16 @@ impl Runs {
                 }
                 runs.0.clock.wait_until(at).await;
             }
-            runs.post_for_npm(&channel, draft);
+            if channel.is_followed() {
+                runs.post_for_npm(&channel, followers);
+            }
+            if let Some(others) = others {
+                runs.post_for_npm(&channel, others);
+            }
         });
     }
 
-    fn ended(&self, row: &RunRow) -> Draft {
+    fn end_for_others(&self, row: &RunRow) -> Draft {
         let result = match &row.outcome {
             Some(Outcome::Ok(json)) if self.0.exposes_result(row) => {
                 serde_json::from_slice(json).ok()
@@ -215,7 +231,8 @@ impl Runs {
             step: None,
             attempt: row.attempt,
         });
-        Draft::for_npm(topic, Kind::Ended, payload, Some(origin))
+        let kind = Kind::Ended { told: Told::Others };
+        Draft::for_npm(topic, kind, payload, Some(origin))
     }
 }
 

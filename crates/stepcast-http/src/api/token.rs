@@ -10,10 +10,10 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use stepcast_protocol::{ChannelGrant, ChannelName, ErrorCode, TopicName, limits};
+use stepcast_protocol::{ChannelName, ErrorCode, TopicName, limits};
 
 use super::{body, problem::Problem};
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, invitation::Invitation, tokens::History};
 
 /// Bytes of a request.
 const REQUEST_BYTES: usize = 256 * 1024;
@@ -46,16 +46,17 @@ pub(super) async fn mint(
     let topics = topics(&ask)?;
     let lifetime = seconds("lifetime", ask.lifetime, limits::TOKEN_LIFETIME_MAX)?;
     let session = seconds("session", ask.session, limits::SESSION_MAX)?;
-    let cursor = gateway.engine().hub().channel(&channel).await?.visible();
-    let grant = ChannelGrant {
+    let invitation = Invitation {
         channel,
         topics,
-        cursor,
-        history: ask.history.unwrap_or(true),
-        session: session.map(|session| session.as_secs()),
+        history: match ask.history {
+            Some(false) => History::Refused,
+            Some(true) | None => History::Allowed,
+        },
+        lifetime: lifetime.unwrap_or(limits::TOKEN_LIFETIME),
+        session,
     };
-    let lifetime = lifetime.unwrap_or(limits::TOKEN_LIFETIME);
-    let jwt = gateway.tokens().mint_grant(grant, lifetime);
+    let jwt = gateway.invite(invitation).await?;
     Ok((StatusCode::CREATED, Json(json!({ "jwt": jwt }))).into_response())
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use stepcast_engine::hub::Posted;
 use stepcast_protocol::{ChannelName, Cursor};
 
-use super::frame;
+use super::{ending, frame};
 
 /// What lies between two cursors, as bytes.
 pub(super) struct Batch {
@@ -12,6 +12,7 @@ pub(super) struct Batch {
     frames: Vec<Frame>,
     from: Cursor,
     to: Cursor,
+    ends_a_run: bool,
 }
 
 struct Frame {
@@ -40,8 +41,10 @@ impl Batch {
     ) -> Self {
         let mut bytes = Vec::new();
         let mut frames = Vec::new();
+        let mut ends_a_run = false;
         for posted in messages {
             frame::put_text(&mut bytes, posted.wire(channel));
+            ends_a_run |= ending::is_end(posted);
             frames.push(Frame {
                 end: bytes.len(),
                 cursor: posted.message().cursor,
@@ -52,7 +55,13 @@ impl Batch {
             frames,
             from,
             to,
+            ends_a_run,
         }
+    }
+
+    /// Whether a page of npm `inngest` takes nothing in after it.
+    pub(super) fn ends_a_run(&self) -> bool {
+        self.ends_a_run
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) pump: Option<AbortHandle>,
     /// Set once a close frame was queued: when to give up waiting for the client's end.
     pub(super) closing: Option<Instant>,
+    /// When a pump has last sent messages.
+    pub(super) pumped_at: Option<Instant>,
     /// Which subscription that lags gets the next turn.
     pub(super) next_turn: usize,
     pub(super) reader: Option<AbortHandle>,

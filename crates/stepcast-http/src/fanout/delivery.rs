@@ -4,10 +4,12 @@ use std::{rc::Rc, sync::Arc};
 
 use stepcast_engine::hub::{Posted, Slice};
 use stepcast_protocol::Cursor;
+use tokio::time::Instant;
 
 use super::{
     batch::Batch,
     connection::Connection,
+    ending,
     feed::{Feed, Group},
     shard::Shard,
     subscription::Place,
@@ -38,7 +40,13 @@ impl Shard {
         }
         match feed.channel.read(feed.cursor.get(), SLICE_BYTES) {
             Slice::UpToDate(cursor) => feed.move_to(cursor),
-            Slice::Tail { messages, next } => {
+            Slice::Tail { mut messages, next } => {
+                let next = ending::apart(&mut messages, next);
+                if messages.first().is_some_and(|first| ending::is_end(first))
+                    && feed.delivered_at.get() + ending::PAUSE > Instant::now()
+                {
+                    return self.disperse(feed);
+                }
                 self.deliver(feed, &messages, next).await;
                 if next < feed.channel.visible() {
                     feed.mark.set();
@@ -90,6 +98,9 @@ impl Shard {
             }
         }
         feed.move_to(next);
+        if !turns.is_empty() {
+            feed.delivered_at.set(Instant::now());
+        }
         for (group, turn, members, batch) in turns {
             for (position, connection) in members.into_iter().enumerate() {
                 if is_due(&connection, feed.id, &group, (turn, position)) {

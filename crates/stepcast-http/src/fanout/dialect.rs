@@ -1,6 +1,6 @@
 //! Who is at the other end of a socket, and what it understands.
 
-use stepcast_protocol::{Kind, Message, TopicName, run::RUN_TOPIC};
+use stepcast_protocol::{Kind, Message, Told, TopicName, run::RUN_TOPIC};
 
 /// How a connection is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,6 +15,7 @@ impl Dialect {
     /// Whether this item of a channel's log is sent to a reader of these topics.
     pub(super) fn wants(self, message: &Message, topics: &[TopicName]) -> bool {
         let is_read = || topics.contains(&message.topic);
+        let is_read_run = || topics.iter().any(|topic| topic.as_str() == RUN_TOPIC);
         match (message.kind, self) {
             (Kind::Data | Kind::Rollback { .. }, Self::Native) | (Kind::Status, Self::Plain) => {
                 is_read()
@@ -22,10 +23,9 @@ impl Dialect {
             // What native readers get on `$run`, such a page understands as frames of kind `run` only.
             (Kind::Data, Self::Plain) => is_read() && message.topic.as_str() != RUN_TOPIC,
             // It shows that a run has ended without reading a topic for it.
-            (Kind::Ended, Self::Plain) => true,
-            (Kind::Rollback { .. }, Self::Plain) | (Kind::Ended | Kind::Status, Self::Native) => {
-                false
-            }
+            (Kind::Ended { told }, Self::Plain) => is_read_run() == (told == Told::Followers),
+            (Kind::Rollback { .. }, Self::Plain)
+            | (Kind::Ended { .. } | Kind::Status, Self::Native) => false,
         }
     }
 }

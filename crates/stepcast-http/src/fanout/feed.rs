@@ -13,7 +13,7 @@ use std::{
 use parking_lot::Mutex;
 use stepcast_engine::hub::{Channel, Watch, WatchGuard};
 use stepcast_protocol::{ChannelName, Cursor, Epoch, TopicName};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{connection::Connection, dialect::Dialect};
 
@@ -78,6 +78,8 @@ pub(super) struct Feed {
     pub(super) cursor: Cell<Cursor>,
     /// Told when the cursor moves.
     pub(super) moved: Notify,
+    /// When members were last written to.
+    pub(super) delivered_at: Cell<Instant>,
     /// The life of the store in which the members' places are.
     pub(super) life: Cell<Epoch>,
     groups: RefCell<Vec<Rc<Group>>>,
@@ -190,6 +192,7 @@ impl Feeds {
             mark,
             cursor: Cell::new(visible),
             moved: Notify::new(),
+            delivered_at: Cell::new(Instant::now()),
             life: Cell::new(visible.epoch),
             groups: RefCell::default(),
             subscriptions: Cell::new(0),

@@ -15,6 +15,7 @@ mod batch;
 mod connection;
 mod delivery;
 mod dialect;
+mod ending;
 mod entering;
 mod feed;
 mod frame;

@@ -11,13 +11,14 @@ use stepcast_engine::{
     store::StoreError,
 };
 use stepcast_protocol::Cursor;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
     batch::Batch,
     connection::{Connection, State},
     delivery::SLICE_BYTES,
     dialect::Dialect,
+    ending,
     entering::Entering,
     feed::Feed,
     frame,
@@ -41,6 +42,8 @@ enum Step {
     Fetch(Box<Page>),
     /// Waits until the shard has come as far as this connection.
     Wait(Rc<Feed>),
+    /// Leaves time before the end of a run.
+    Rest(Instant),
 }
 
 /// A read of the store for one subscription.
@@ -74,6 +77,10 @@ impl Shard {
                 }
                 Step::Wait(feed) => {
                     feed.moved.notified().await;
+                    took_at = Instant::now();
+                }
+                Step::Rest(until) => {
+                    sleep_until(until).await;
                     took_at = Instant::now();
                 }
                 Step::Enter(entering) => {
@@ -177,7 +184,8 @@ impl Shard {
                 feed.mark.set();
                 Ok(Step::Wait(feed))
             }
-            Slice::Tail { messages, next } => {
+            Slice::Tail { mut messages, next } => {
+                let next = ending::apart(&mut messages, next);
                 let posted = messages.iter().map(|posted| &**posted);
                 let batch = encode(subscription, posted, cursor, next);
                 let replay = self.keep(subscription, cursor, batch, None);
@@ -267,6 +275,14 @@ impl Shard {
         index: usize,
         replay: &Replay,
     ) -> io::Result<Step> {
+        if replay.batch.ends_a_run() {
+            let feed = &state.subscriptions[index].feed;
+            let written_at = state.pumped_at.max(Some(feed.delivered_at.get()));
+            let rested = written_at.map(|at| at + ending::PAUSE);
+            if let Some(until) = rested.filter(|until| *until > Instant::now()) {
+                return Ok(Step::Rest(until));
+            }
+        }
         let subscription = &mut state.subscriptions[index];
         let gaps = replay
             .page
@@ -376,6 +392,9 @@ fn send(
     };
     let cut = batch.cut(taken);
     connection.sent.on_delivered(cut.frames);
+    if taken > 0 {
+        state.pumped_at = Some(Instant::now());
+    }
     state.subscriptions[index].place = Place::Behind(cut.cursor);
     state.rest = cut.rest;
     if taken == batch.bytes().len() {

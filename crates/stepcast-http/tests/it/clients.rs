@@ -110,16 +110,16 @@ impl Socket {
 
     /// The next frame that is not a ping.
     pub(crate) async fn message(&mut self) -> Message {
-        loop {
-            match within(self.0.next())
-                .await
-                .expect("the connection is open")
-                .unwrap()
-            {
-                Message::Ping(_) => {}
-                message => return message,
+        within(async {
+            loop {
+                let message = self.0.next().await.expect("the connection is open");
+                match message.unwrap() {
+                    Message::Ping(_) => {}
+                    message => return message,
+                }
             }
-        }
+        })
+        .await
     }
 
     /// Payloads of the next frames.

@@ -35,11 +35,15 @@ async fn npm_inngest_is_told_with_frames_of_its_kind() {
     let mut native = server.native(&token, "").await;
     assert_eq!(native.next().await["kind"], "hello");
     returns(&run);
-    for socket in [&mut asks, &mut reads] {
+    for (socket, result) in [(&mut asks, Some(&json!(1))), (&mut reads, None)] {
         let frame = socket.next().await;
         says(&frame, "run", "completed");
         assert_eq!(frame["run_id"], json!(run.id));
-        assert_eq!(frame["data"].get("result"), None, "it is not exposed");
+        let shown = frame["data"].get("result");
+        assert_eq!(
+            shown, result,
+            "it is not exposed, so only who asks is shown it"
+        );
     }
     loop {
         let frame = native.next().await;
@@ -68,6 +72,32 @@ async fn runs_of_a_channel_are_told_to_those_whose_token_names_them() {
     server.publish("c", "t", "2").await;
     assert_eq!(asks.data(1).await, [json!(2)]);
     assert_eq!(reads.data(2).await, [json!(1), json!(2)]);
+}
+
+#[tokio::test]
+async fn a_run_that_ends_before_its_pages_have_connected_is_told_to_them() {
+    let server = TestServer::start().await;
+    let run = server.run().await;
+    let channel = run.id.to_string();
+    let asks = server.token(&channel, &["$run", "t"]).await;
+    let reads = server.token(&channel, &["t"]).await;
+    server.publish(&channel, "t", "1").await;
+    let said = server.visible(&channel).await;
+    returns(&run);
+    // Native readers were told, those who ask, and all others.
+    let is_told =
+        async |server: &TestServer| server.visible(&channel).await.offset.0 >= said.offset.0 + 3;
+    server.until(is_told).await;
+    let late = server.token(&channel, &["$run", "t"]).await;
+    for token in [asks, reads] {
+        let mut socket = server.connect(&token).await;
+        assert_eq!(socket.next().await["data"], json!(1));
+        says(&socket.next().await, "run", "completed");
+    }
+    // The end is older than this token.
+    let mut socket = server.connect(&late).await;
+    server.publish(&channel, "t", "2").await;
+    assert_eq!(socket.next().await["data"], json!(2));
 }
 
 #[tokio::test]

@@ -10,9 +10,9 @@ use stepcast_engine::{
     Engine, EngineError,
     hub::{self, TopicFilter},
 };
-use stepcast_http::Gateway;
+use stepcast_http::{Gateway, History, Invitation};
 use stepcast_protocol::{
-    Beginning, ChannelGrant, ChannelName, Cursor, RunId, RunView, TopicName, event::CheckedEvent,
+    Beginning, ChannelName, Cursor, RunId, RunView, TopicName, event::CheckedEvent,
 };
 
 use crate::{
@@ -88,7 +88,7 @@ impl Backend for Local {
     }
 
     fn mint(&self, grant: Grant) -> Answer<String> {
-        let (engine, tokens) = (self.engine.clone(), self.gateway.tokens().clone());
+        let gateway = self.gateway.clone();
         let Grant {
             channel,
             topics,
@@ -96,19 +96,20 @@ impl Backend for Local {
             lifetime,
             session,
         } = grant;
+        let invitation = Invitation {
+            channel,
+            topics,
+            history: if history {
+                History::Allowed
+            } else {
+                History::Refused
+            },
+            lifetime,
+            session,
+        };
         Box::pin(async move {
-            let found = engine.hub().channel(&channel).await;
-            let cursor = found
-                .map_err(|error| Error::coded(error.code(), error))?
-                .visible();
-            let grant = ChannelGrant {
-                channel,
-                topics,
-                cursor,
-                history,
-                session: session.map(|session| session.as_secs()),
-            };
-            Ok(tokens.mint_grant(grant, lifetime))
+            let minted = gateway.invite(invitation).await;
+            minted.map_err(|error| Error::coded(error.code(), error))
         })
     }
 

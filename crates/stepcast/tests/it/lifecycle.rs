@@ -48,7 +48,8 @@ async fn a_watcher_is_told_every_turn_and_the_end() {
     while let Some(update) = next(&mut watch).await {
         let step = match update {
             RunUpdate::Run(news) => {
-                assert!(news.result.is_none(), "the function does not expose it");
+                let result = news.result.as_ref().map(|result| result.get());
+                assert_eq!(result, news.ended_at.as_ref().map(|_| "2"));
                 turns.push((news.status, news.ended_at.is_some()));
                 continue;
             }
@@ -89,7 +90,7 @@ async fn one_who_comes_late_is_told_how_it_ended() {
         ctx.step("count").run(|| async { Ok(7) }).await
     };
     let world = World::with(options, move |log| {
-        App::new("it").function(serve("main", log, body).expose_result())
+        App::new("it").function(serve("main", log, body))
     })
     .await;
     let run = world.start().await;

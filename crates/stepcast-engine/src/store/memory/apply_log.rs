@@ -20,7 +20,7 @@ pub(super) fn insert_message(tables: &mut Tables, channel: &ChannelName, message
             tables.remove(channel, |known| message.voids(known));
         }
         // It is never kept.
-        Kind::Ended | Kind::Status => return,
+        Kind::Ended { .. } | Kind::Status => return,
     }
     tables.insert(channel, Arc::clone(message));
 }

@@ -21,7 +21,7 @@ pub(super) fn insert_message(
     match message.kind {
         Kind::Data => insert(conn, number, message, KIND_MESSAGE, &message.payload),
         // Only live topics have it.
-        Kind::Ended | Kind::Status => Ok(()),
+        Kind::Ended { .. } | Kind::Status => Ok(()),
         Kind::Rollback { after } => {
             void(conn, number, message, after)?;
             let after = after.to_string();

@@ -53,7 +53,9 @@ impl View {
             return;
         }
         match (message.kind, posted.fold()) {
-            (Kind::Ended | Kind::Status, _) => panic!("only pages of npm `inngest` are told so"),
+            (Kind::Ended { .. } | Kind::Status, _) => {
+                panic!("only pages of npm `inngest` are told so")
+            }
             (Kind::Data, _) => {
                 let known = self.held.insert(message.cursor, Arc::clone(message));
                 assert!(known.is_none(), "{} came twice", message.cursor);

@@ -10,7 +10,7 @@ use stepcast_engine::{
     runs::{FunctionConfig, RunFrames},
     store::Store,
 };
-use stepcast_protocol::{Cursor, Kind, RunId, TopicName};
+use stepcast_protocol::{Cursor, Kind, RunId, Told, TopicName};
 use tokio::sync::Notify;
 
 use super::script::{HOUR, Life, World, function};
@@ -63,7 +63,7 @@ impl Page {
         };
         self.seen = next;
         let told = messages.iter().map(|posted| posted.message());
-        told.filter(|message| matches!(message.kind, Kind::Ended | Kind::Status))
+        told.filter(|message| matches!(message.kind, Kind::Ended { .. } | Kind::Status))
             .map(|message| {
                 let data: Value = serde_json::from_slice(&message.payload).unwrap();
                 (message.kind, data)
@@ -84,6 +84,18 @@ impl Page {
         (kind, status, data["result"].clone())
     }
 
+    /// All it is told at the end of a run, as one.
+    async fn hears_end(&mut self, world: &World) -> Vec<Kind> {
+        let told = eventually(async || {
+            world.clock.advance(Duration::from_millis(20));
+            let told = self.told();
+            (!told.is_empty()).then_some(told)
+        });
+        let told = told.await;
+        assert!(told.iter().all(|(_, data)| data["status"] == "completed"));
+        told.into_iter().map(|(kind, _)| kind).collect()
+    }
+
     /// It is told nothing, however long it waits.
     async fn hears_nothing(&mut self, world: &World) {
         for _ in 0..10 {
@@ -93,6 +105,11 @@ impl Page {
         assert_eq!(self.told(), []);
     }
 }
+
+const OTHERS: Kind = Kind::Ended { told: Told::Others };
+const FOLLOWERS: Kind = Kind::Ended {
+    told: Told::Followers,
+};
 
 fn done(kind: Kind) -> (Kind, String, Value) {
     (kind, "completed".to_owned(), json!("done"))
@@ -130,8 +147,8 @@ async fn only_channels_of_its_own_are_told_by_default() {
     held.hears_end("p").await;
     held.tries_to_publish().await.unwrap();
     held.returns().await;
-    assert_eq!(own.hears(&world).await, done(Kind::Ended));
-    assert_eq!(of_event.hears(&world).await, done(Kind::Ended));
+    assert_eq!(own.hears(&world).await, done(OTHERS));
+    assert_eq!(of_event.hears(&world).await, done(OTHERS));
     shared.hears_nothing(&world).await;
     assert_eq!(own.told(), []);
 }
@@ -169,7 +186,7 @@ async fn all_channels_on_which_it_has_published_are_told_whatever_process_ends_i
     assert_eq!(held.run.id, id);
     held.returns().await;
     for page in pages.iter_mut().chain([&mut own]) {
-        assert_eq!(page.hears(&world).await, done(Kind::Ended));
+        assert_eq!(page.hears(&world).await, done(OTHERS));
     }
     other.hears_nothing(&world).await;
     for page in &mut pages {
@@ -251,10 +268,58 @@ async fn who_asks_is_told_where_each_run_is() {
         }
     }
     again.returns().await;
-    assert_eq!(own.hears(&world).await, done(Kind::Ended));
-    assert_eq!(shared.hears(&world).await, done(Kind::Status));
+    assert_eq!(own.hears_end(&world).await, [FOLLOWERS, OTHERS]);
+    assert_eq!(shared.hears(&world).await, done(FOLLOWERS));
     own.hears_nothing(&world).await;
     assert_eq!(shared.told(), []);
     // Its connection gets none of these, as its token names no runs.
-    assert!(silent.told().iter().all(|(kind, _)| *kind == Kind::Status));
+    let not_for_it = [Kind::Status, FOLLOWERS];
+    assert!(
+        silent
+            .told()
+            .iter()
+            .all(|(kind, _)| not_for_it.contains(kind))
+    );
+}
+
+#[tokio::test]
+async fn a_page_that_is_on_its_way_is_told_when_it_comes() {
+    let world = world(RunFrames::Own);
+    let mut life = world.open().await;
+    let held = life.start().await;
+    let name = format!("job:{}", held.run.id);
+    let hub = life.engine.hub();
+    let channel = within(hub.channel(&channel_name(&name))).await.unwrap();
+    let minted = channel.visible();
+    hub.expect_reader(&channel, true, world.clock.now() + HOUR);
+    held.returns().await;
+    let told = eventually(async || {
+        world.clock.advance(Duration::from_millis(20));
+        let mut page = Page::of(&life, &name).await;
+        page.seen = minted;
+        let ends = page.told().into_iter().map(|(kind, _)| kind);
+        let ends: Vec<_> = ends.filter(|kind| *kind != Kind::Status).collect();
+        (!ends.is_empty()).then_some(ends)
+    });
+    assert_eq!(told.await, [FOLLOWERS, OTHERS]);
+}
+
+#[tokio::test]
+async fn a_page_that_has_not_come_in_time_is_no_longer_expected() {
+    let world = world(RunFrames::Own);
+    let mut life = world.open().await;
+    let held = life.start().await;
+    let name = format!("job:{}", held.run.id);
+    let hub = life.engine.hub();
+    let channel = within(hub.channel(&channel_name(&name))).await.unwrap();
+    let minted = channel.visible();
+    hub.expect_reader(&channel, true, world.clock.now() + Duration::from_secs(1));
+    world.clock.advance(Duration::from_secs(2));
+    hub.sweep();
+    let id = held.run.id;
+    held.returns().await;
+    life.end_of(id).await;
+    let mut page = Page::of(&life, &name).await;
+    page.seen = minted;
+    page.hears_nothing(&world).await;
 }

@@ -198,7 +198,7 @@ impl Ledger {
                 log.messages.insert(message.cursor, Arc::clone(message));
             }
             Kind::Rollback { .. } => log.messages.retain(|_, known| !message.voids(known)),
-            Kind::Ended | Kind::Status => {}
+            Kind::Ended { .. } | Kind::Status => {}
         }
     }
 

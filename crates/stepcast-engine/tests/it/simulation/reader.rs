@@ -160,7 +160,7 @@ impl Reader {
                     });
                 }
             }
-            Kind::Ended | Kind::Status => {}
+            Kind::Ended { .. } | Kind::Status => {}
         }
     }
 

@@ -69,7 +69,7 @@ fn message() -> impl Strategy<Value = Arc<Message>> {
         |(cursor, topic, kind, bytes, created_at, origin)| {
             let payload = match kind {
                 Kind::Data => format!("\"{}\"", "x".repeat(bytes)).into(),
-                Kind::Rollback { .. } | Kind::Ended | Kind::Status => bytes::Bytes::new(),
+                Kind::Rollback { .. } | Kind::Ended { .. } | Kind::Status => bytes::Bytes::new(),
             };
             Arc::new(Message {
                 cursor,
