@@ -15,7 +15,7 @@ use stepcast_protocol::{ErrorCode, RunError, StepId, Timestamp};
 
 pub use self::{refused::Refused, steps::describe};
 use super::{
-    command::{Command, Effect, Work},
+    command::{CancelReason, Command, Effect, Work},
     state::RunState,
 };
 use crate::store::{Outcome, Phase, Timer, Write};
@@ -77,6 +77,10 @@ pub fn apply(state: &RunState, command: Command, now: Timestamp) -> Result<Trans
         }
         Command::WaitEnded(step, outcome) => next.end_wait(&step, outcome)?,
         Command::TimerFired(timer) => next.timer_fired(timer),
+        // It has begun while this was on its way.
+        Command::Cancel(CancelReason::NotBegun(_)) if state.row.started_at.is_some() => {
+            return Err(Refused::Stale("the run has begun"));
+        }
         Command::Cancel(reason) => {
             let error = RunError::new(ErrorCode::RunCancelled, reason);
             next.state.row.outcome = Some(Outcome::Err(error));

@@ -261,3 +261,19 @@ fn an_invoked_run_that_takes_too_long_is_an_error_and_a_missing_event_is_null() 
     let event = outcome_of(&world, &key(Verb::WaitForEvent, 0));
     assert_eq!(event, Outcome::Ok(Bytes::from_static(b"null")));
 }
+
+#[test]
+fn only_a_run_that_has_never_begun_can_have_begun_too_late() {
+    let late = || Command::Cancel(CancelReason::NotBegun(Duration::from_secs(10)));
+    let mut world = leased();
+    let refused = world.command(late()).unwrap_err();
+    assert_eq!(refused, Refused::Stale("the run has begun"));
+    world.work(Work::Released);
+    world.command(late()).unwrap_err();
+    world.crash();
+    world.command(late()).unwrap_err();
+    assert_eq!(world.state.row.phase, Phase::Queued);
+    let mut waits = World::new(Duration::ZERO);
+    waits.command(late()).unwrap();
+    assert_eq!(waits.state.row.phase, Phase::Cancelled);
+}
