@@ -14,6 +14,7 @@ mod compare;
 mod evaluate;
 mod found;
 mod function;
+mod needs;
 mod node;
 mod parse;
 mod token;

@@ -1,5 +1,6 @@
 mod binding;
 mod bounds;
+mod needs;
 mod reading;
 mod values;
 
