@@ -12,12 +12,14 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 use stepcast_protocol::{
-    ChannelName, Cursor, Event, EventId, FunctionId, RunId, sdk::internal::FUNCTION_FAILED,
+    ChannelName, Cursor, Event, EventId, EventName, FunctionId, RunId,
+    sdk::internal::FUNCTION_FAILED,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Runs,
+    claims::{Claim, Waiter},
     command::Command,
     created::CreatedRun,
     lanes::Place,
@@ -51,6 +53,10 @@ pub(super) struct Attached {
     pub(super) writes: Vec<Write>,
     pub(super) events: Vec<Arc<Event>>,
     pub(super) created: Vec<CreatedRun>,
+    /// The right of a step to be the only one that waits, until it does.
+    pub(super) claim: Option<Claim>,
+    /// Waits that this one replaces, and for which event they are.
+    pub(super) replaced: Option<(EventName, Vec<Waiter>)>,
 }
 
 impl Attached {

@@ -97,7 +97,8 @@ impl Runs {
         let (mut batch, mut outgoing, mut effects, mut commands) =
             (Batch::default(), Vec::new(), Vec::new(), Vec::new());
         let (mut judged, mut news) = (Judged::default(), News::default());
-        while let Some(envelope) = state.inbox.pop_front() {
+        while let Some(mut envelope) = state.inbox.pop_front() {
+            envelope.forget_replaced();
             let transition = match transition::apply(&next, envelope.command.clone(), now) {
                 Ok(transition) => transition,
                 Err(refused) => {

@@ -334,6 +334,11 @@ impl Runs {
                 self.end_wait(wait, event);
             }
         }
+        if let Some((event, waiters)) = &attached.replaced {
+            for (run, step) in waiters {
+                self.0.waits.end(*run, step, event);
+            }
+        }
         for created in attached.created {
             self.begin(created);
         }

@@ -9,6 +9,7 @@
 
 mod background;
 mod cell;
+mod claims;
 mod command;
 mod commit;
 mod created;

@@ -12,7 +12,8 @@ use super::{
     crons,
     lanes::Place,
     lifecycle::Lifecycle,
-    waits,
+    seen::Seen,
+    waits::Waiting,
 };
 use crate::{
     error::EngineError,
@@ -162,10 +163,12 @@ impl Runs {
                 let Some(trigger) = self.trigger_of(wait.run).await? else {
                     continue;
                 };
-                self.0.waits.start(wait.clone(), &trigger);
-                self.end_wait_missed(&wait, &trigger).await?;
+                if self.0.waits.resume(wait.clone(), &trigger) {
+                    self.end_wait_missed(&wait, &trigger).await?;
+                }
             }
             if complete {
+                self.0.waits.all_resumed();
                 return Ok(());
             }
             after = last;
@@ -197,11 +200,9 @@ impl Runs {
 
     /// Ends a wait whose event is in the store already: it came before the wait was watched, or the process died between the event's
     /// commit and the one that ends the wait.
-    async fn end_wait_missed(
-        &self,
-        wait: &EventWait,
-        trigger: &Arc<Event>,
-    ) -> Result<(), EngineError> {
+    async fn end_wait_missed(&self, wait: &EventWait, trigger: &Event) -> Result<(), EngineError> {
+        let waiting = Waiting::of(wait.clone(), trigger);
+        let is_for = |event: &Event| waiting.is_for(event, &Seen::new(event));
         let mut seq = wait.after;
         loop {
             let page = self
@@ -213,10 +214,7 @@ impl Runs {
                 return Ok(());
             };
             seq = last.seq;
-            if let Some(found) = page
-                .iter()
-                .find(|stored| waits::matches(wait, trigger, &stored.event))
-            {
+            if let Some(found) = page.iter().find(|stored| is_for(&stored.event)) {
                 self.0.waits.end(wait.run, &wait.step, &wait.event);
                 self.end_wait(wait.clone(), &found.event);
                 return Ok(());

@@ -8,7 +8,8 @@ use stepcast_protocol::{EventName, RunId, Timestamp, sdk::Conflict};
 
 use super::{
     RunLease, Runs,
-    cell::Attached,
+    cell::{Attached, Envelope},
+    claims::Waiter,
     command::{Command, StepKey, Work},
 };
 use crate::{
@@ -36,32 +37,32 @@ impl RunLease {
         until: Option<Timestamp>,
     ) -> Result<(), EngineError> {
         let event = EventName::parse(signal_event(&step.target)).map_err(EngineError::BadSignal)?;
-        let mut attached = Attached::default();
-        let taken = |run| EngineError::SignalTaken {
+        let me = (self.cell.id, step.id.clone());
+        let taken = |(run, _): Waiter| EngineError::SignalTaken {
             signal: step.target.clone(),
             run,
         };
-        // Two that come together are not both on record yet.
-        let replaces = conflict == Conflict::Replace;
         let waits = &self.runs.0.waits;
-        if let Some(run) = waits.claim(&event, (self.cell.id, &step.id), self.now(), replaces) {
-            return Err(taken(run));
-        }
-        if let Some(other) = self.runs.0.waits.first(&event)
-            && (other.run, &other.step) != (self.cell.id, &step.id)
+        // Two that come together are not both on record yet. The claim is taken first: it is let go of after the wait is on record.
+        let (claim, claimed) = waits
+            .claims
+            .take(&event, me.clone(), conflict)
+            .map_err(taken)?;
+        let mut others = waits.of(&event);
+        others.retain(|other| *other != me);
+        if conflict == Conflict::Fail
+            && let Some(other) = others.first()
         {
-            match conflict {
-                Conflict::Fail => {
-                    return Err(taken(other.run));
-                }
-                Conflict::Replace => {
-                    self.runs.0.waits.end(other.run, &other.step, &event);
-                    attached
-                        .writes
-                        .push(Write::ClearEventWait(other.run, other.step));
-                }
-            }
+            return Err(taken(other.clone()));
         }
+        others.extend(claimed);
+        let clear = |(run, step): &Waiter| Write::ClearEventWait(*run, step.clone());
+        let attached = Attached {
+            writes: others.iter().map(clear).collect(),
+            replaced: Some((event.clone(), others)),
+            claim: Some(claim),
+            ..Attached::default()
+        };
         let wait = EventWait {
             run: self.cell.id,
             step: step.id.clone(),
@@ -74,6 +75,19 @@ impl RunLease {
         let event = Some(Box::new(wait));
         self.report(Work::WaitStarted { step, until, event }, attached);
         Ok(())
+    }
+}
+
+impl Envelope {
+    /// A wait for a signal that was replaced before its own turn came is on record as one that nothing but its time ends.
+    pub(super) fn forget_replaced(&mut self) {
+        let claim = self.attached.claim.as_ref();
+        if claim.is_some_and(|claim| !claim.is_current())
+            && let Command::Work(_, Work::WaitStarted { event, .. }) = &mut self.command
+        {
+            *event = None;
+            self.attached = Attached::default();
+        }
     }
 }
 

@@ -1,15 +1,18 @@
 //! Which steps wait for an event. Filled and asked on the store's thread, in the order of commits: so a step sees exactly the events that were
 //! committed after its wait.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde_json::value::RawValue;
-use stepcast_protocol::{Event, EventId, EventName, RunId, StepId, Timestamp};
+use serde_json::{Value, value::RawValue};
+use stepcast_protocol::{Event, EventId, EventName, RunId, StepId};
 
-use super::seen::Seen;
+use super::{
+    claims::{Claims, Waiter},
+    seen::Seen,
+};
 use crate::{
     expression::{Expression, Scope, matches_data},
     store::EventWait,
@@ -18,123 +21,186 @@ use crate::{
 /// All open waits for events.
 #[derive(Default)]
 pub(super) struct Waits {
-    by_event: Mutex<HashMap<EventName, Vec<Waiting>>>,
-    /// Waits that stand for themselves alone and are on their way to the store.
-    claims: Mutex<HashMap<EventName, Claim>>,
+    state: Mutex<State>,
+    /// Those that stand for themselves alone and are on their way to the store.
+    pub(super) claims: Claims,
 }
 
-/// A wait on its way: whose it is, and until when it counts should it never arrive.
-struct Claim {
-    run: RunId,
-    step: StepId,
-    until: Timestamp,
+#[derive(Default)]
+struct State {
+    by_event: HashMap<EventName, OfEvent>,
+    next_turn: u64,
+    /// Those that have ended while the store is being read, and may be among what is read.
+    ended_meanwhile: Option<BTreeSet<Waiter>>,
 }
 
-/// How long a claim counts; commits take less.
-const CLAIM: Duration = Duration::from_secs(10);
+/// Those who wait for events of one name.
+#[derive(Default)]
+struct OfEvent {
+    /// In the order in which they have begun.
+    by_turn: BTreeMap<u64, Waiting>,
+    turns: BTreeMap<Waiter, u64>,
+}
 
-/// One of them.
-struct Waiting {
+/// One that waits, with what is needed to say which events it is for.
+pub(super) struct Waiting {
     wait: EventWait,
     condition: Option<Condition>,
 }
 
-/// What else must hold, with the event that it looks back to.
+/// What else must hold, with what it asks of the event that it looks back to.
 struct Condition {
     expression: Expression,
-    trigger: Arc<Event>,
+    trigger: Value,
 }
 
 impl Waits {
+    /// Forgets all, as the store is about to be read: [`Self::resume`] gives what is found there, until [`Self::all_resumed`].
     pub(super) fn clear(&self) {
-        self.claims.lock().clear();
-        self.by_event.lock().clear();
+        let mut state = self.state.lock();
+        state.by_event.clear();
+        state.ended_meanwhile = Some(BTreeSet::new());
+    }
+
+    /// The store has been read.
+    pub(super) fn all_resumed(&self) {
+        self.state.lock().ended_meanwhile = None;
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.by_event.lock().values().map(Vec::len).sum()
+        let state = self.state.lock();
+        state.by_event.values().map(|of| of.by_turn.len()).sum()
     }
 
     /// A run that the trigger has started waits.
-    pub(super) fn start(&self, wait: EventWait, trigger: &Arc<Event>) {
-        let condition = Condition::of(&wait, trigger);
-        self.claims
-            .lock()
-            .retain(|_, claim| (claim.run, &claim.step) != (wait.run, &wait.step));
-        let mut by_event = self.by_event.lock();
-        let waiting = by_event.entry(wait.event.clone()).or_default();
-        waiting.push(Waiting { wait, condition });
+    pub(super) fn start(&self, wait: EventWait, trigger: &Event) {
+        let waiting = Waiting::of(wait, trigger);
+        self.state.lock().add(waiting);
+    }
+
+    /// The same for one that was found in the store. Says whether it still waits: it may have ended since that was read.
+    pub(super) fn resume(&self, wait: EventWait, trigger: &Event) -> bool {
+        let waiting = Waiting::of(wait, trigger);
+        let mut state = self.state.lock();
+        let ended = state.ended_meanwhile.as_ref();
+        if ended.is_some_and(|ended| ended.contains(&waiting.waiter())) {
+            return false;
+        }
+        state.add(waiting);
+        true
     }
 
     pub(super) fn end(&self, run: RunId, step: &StepId, event: &str) {
-        let mut by_event = self.by_event.lock();
-        if let Some(waits) = by_event.get_mut(event) {
-            waits.retain(|Waiting { wait, .. }| wait.run != run || wait.step != *step);
-            if waits.is_empty() {
-                by_event.remove(event);
+        let waiter = (run, step.clone());
+        let mut state = self.state.lock();
+        if let Some(of_event) = state.by_event.get_mut(event) {
+            of_event.remove(&waiter);
+            if of_event.by_turn.is_empty() {
+                state.by_event.remove(event);
             }
         }
-    }
-
-    /// Says that a step is about to wait for events of a name; if another one is, and is not to be replaced, whose that is.
-    pub(super) fn claim(
-        &self,
-        event: &EventName,
-        (run, step): (RunId, &StepId),
-        now: Timestamp,
-        replaces: bool,
-    ) -> Option<RunId> {
-        let mut claims = self.claims.lock();
-        claims.retain(|_, claim| claim.until > now);
-        let other = claims
-            .get(event)
-            .filter(|claim| (claim.run, &claim.step) != (run, step));
-        if let Some(other) = other.filter(|_| !replaces) {
-            return Some(other.run);
+        if let Some(ended) = &mut state.ended_meanwhile {
+            ended.insert(waiter);
         }
-        let claim = Claim {
-            run,
-            step: step.clone(),
-            until: now + CLAIM,
-        };
-        claims.insert(event.clone(), claim);
-        None
     }
 
     /// The one that has waited longest for events of a name.
     pub(super) fn first(&self, event: &EventName) -> Option<EventWait> {
-        let by_event = self.by_event.lock();
-        let waiting = by_event.get(event)?.first()?;
+        let state = self.state.lock();
+        let (_, waiting) = state.by_event.get(event)?.by_turn.first_key_value()?;
         Some(waiting.wait.clone())
+    }
+
+    /// All who wait for events of a name, in the order in which they have begun.
+    pub(super) fn of(&self, event: &EventName) -> Vec<Waiter> {
+        let state = self.state.lock();
+        let of_event = state.by_event.get(event).into_iter();
+        let waiting = of_event.flat_map(|of_event| of_event.by_turn.values());
+        waiting.map(Waiting::waiter).collect()
     }
 
     /// The waits that this event ends. They wait no longer.
     pub(super) fn take(&self, event: &Event) -> Vec<EventWait> {
-        let mut by_event = self.by_event.lock();
-        let Some(waits) = by_event.get_mut(&event.name) else {
+        let mut state = self.state.lock();
+        let State {
+            by_event,
+            ended_meanwhile,
+            ..
+        } = &mut *state;
+        let Some(OfEvent { by_turn, turns }) = by_event.get_mut(&event.name) else {
             return Vec::new();
         };
         let seen = Seen::new(event);
-        let taken = waits.extract_if(.., |waiting| {
-            is_for(&waiting.wait, waiting.condition.as_ref(), event, &seen)
-        });
-        let taken = taken.map(|waiting| waiting.wait).collect();
-        if waits.is_empty() {
+        let taken = by_turn.extract_if(.., |_, waiting| waiting.is_for(event, &seen));
+        let taken: Vec<_> = taken.map(|(_, waiting)| waiting).collect();
+        for waiting in &taken {
+            turns.remove(&waiting.waiter());
+        }
+        if let Some(ended) = ended_meanwhile {
+            ended.extend(taken.iter().map(Waiting::waiter));
+        }
+        if by_turn.is_empty() {
             by_event.remove(&event.name);
         }
-        taken
+        taken.into_iter().map(|waiting| waiting.wait).collect()
+    }
+}
+
+impl State {
+    fn add(&mut self, waiting: Waiting) {
+        let turn = self.next_turn;
+        self.next_turn += 1;
+        let of_event = self.by_event.entry(waiting.wait.event.clone()).or_default();
+        let waiter = waiting.waiter();
+        of_event.remove(&waiter);
+        of_event.turns.insert(waiter, turn);
+        of_event.by_turn.insert(turn, waiting);
+    }
+}
+
+impl OfEvent {
+    fn remove(&mut self, waiter: &Waiter) {
+        if let Some(turn) = self.turns.remove(waiter) {
+            self.by_turn.remove(&turn);
+        }
+    }
+}
+
+impl Waiting {
+    /// What a run waits for that the trigger has started.
+    pub(super) fn of(wait: EventWait, trigger: &Event) -> Self {
+        let condition = Condition::of(&wait, trigger);
+        Self { wait, condition }
+    }
+
+    fn waiter(&self) -> Waiter {
+        (self.wait.run, self.wait.step.clone())
+    }
+
+    /// Whether the event is what it waits for.
+    pub(super) fn is_for(&self, event: &Event, seen: &Seen<'_>) -> bool {
+        let Self { wait, condition } = self;
+        let holds = |condition: &Condition| condition.holds(wait, seen);
+        wait.event == event.name
+            && wait.until.is_none_or(|until| event.at < until)
+            && (wait.matching.is_empty() || matches_data(&wait.matching, seen.data()))
+            && condition.as_ref().is_none_or(holds)
     }
 }
 
 impl Condition {
-    fn of(wait: &EventWait, trigger: &Arc<Event>) -> Option<Self> {
+    fn of(wait: &EventWait, trigger: &Event) -> Option<Self> {
         let text = wait.condition.as_deref()?;
         let expression = Expression::parse(text).unwrap_or_else(|error| {
             tracing::error!(run = %wait.run, step = %wait.step, %error, "what a wait asks for cannot be read any more; nothing ends it");
             Expression::never()
         });
-        let trigger = Arc::clone(trigger);
+        let trigger = if expression.needs_event() {
+            expression.needed_of(Seen::new(trigger).value())
+        } else {
+            Value::Null
+        };
         Some(Self {
             expression,
             trigger,
@@ -143,26 +209,12 @@ impl Condition {
 
     /// One that has no value for the event does not hold.
     fn holds(&self, wait: &EventWait, seen: &Seen<'_>) -> bool {
-        let trigger = Seen::new(&self.trigger);
-        let scope = Scope::of(trigger.value()).with_incoming(seen.value());
+        let scope = Scope::of(&self.trigger).with_incoming(seen.value());
         self.expression.holds(scope).unwrap_or_else(|error| {
             tracing::warn!(run = %wait.run, step = %wait.step, %error, "an event is taken not to be what a step waits for");
             false
         })
     }
-}
-
-/// Whether the event is what a run that the trigger has started waits for.
-pub(super) fn matches(wait: &EventWait, trigger: &Arc<Event>, event: &Event) -> bool {
-    let condition = Condition::of(wait, trigger);
-    is_for(wait, condition.as_ref(), event, &Seen::new(event))
-}
-
-fn is_for(wait: &EventWait, condition: Option<&Condition>, event: &Event, seen: &Seen<'_>) -> bool {
-    wait.event == event.name
-        && wait.until.is_none_or(|until| event.at < until)
-        && (wait.matching.is_empty() || matches_data(&wait.matching, seen.data()))
-        && condition.is_none_or(|condition| condition.holds(wait, seen))
 }
 
 #[derive(Serialize)]
@@ -186,4 +238,87 @@ pub(super) fn to_result(event: &Event) -> Bytes {
     serde_json::to_vec(&json)
         .expect("an event of strings and JSON can always be written")
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance::samples;
+
+    fn wait(n: u64, event: &str) -> EventWait {
+        EventWait {
+            run: samples::run_id(n),
+            step: samples::step_id("w"),
+            event: EventName::parse(event).unwrap(),
+            matching: Vec::new(),
+            condition: None,
+            after: EventWait::NOW,
+            until: None,
+        }
+    }
+
+    fn runs(taken: &[EventWait]) -> Vec<RunId> {
+        taken.iter().map(|wait| wait.run).collect()
+    }
+
+    #[test]
+    fn they_wait_in_the_order_in_which_they_began_and_each_once() {
+        let (waits, trigger) = (Waits::default(), samples::event(1, "f"));
+        for n in [3, 1, 2, 3] {
+            waits.start(wait(n, "e"), &trigger);
+        }
+        waits.start(wait(4, "other"), &trigger);
+        assert_eq!(waits.len(), 4);
+        let e = samples::event(2, "e");
+        assert_eq!(waits.first(&e.name).unwrap().run, samples::run_id(1));
+        waits.end(samples::run_id(1), &samples::step_id("w"), "e");
+        let taken = waits.take(&e);
+        assert_eq!(runs(&taken), [2, 3].map(samples::run_id));
+        assert_eq!((waits.len(), waits.first(&e.name)), (1, None));
+    }
+
+    #[test]
+    fn what_ends_while_the_store_is_read_does_not_wait_again() {
+        let (waits, trigger) = (Waits::default(), samples::event(1, "f"));
+        waits.clear();
+        assert!(waits.resume(wait(1, "e"), &trigger));
+        assert_eq!(waits.take(&samples::event(2, "e")).len(), 1);
+        waits.end(samples::run_id(2), &samples::step_id("w"), "e");
+        for n in [1, 2] {
+            assert!(!waits.resume(wait(n, "e"), &trigger), "{n}");
+        }
+        assert!(waits.resume(wait(3, "e"), &trigger));
+        waits.all_resumed();
+        assert_eq!(waits.len(), 1);
+    }
+
+    #[test]
+    fn a_condition_keeps_what_it_asks_of_the_trigger_and_no_more() {
+        let data = format!(r#"{{"n":1,"text":"{}"}}"#, "x".repeat(100_000));
+        let trigger = Event {
+            data: Bytes::from(data),
+            ..(*samples::event(1, "f")).clone()
+        };
+        let condition = |text: &str| {
+            let condition = Some(text.to_owned());
+            let wait = EventWait {
+                condition,
+                ..wait(1, "e")
+            };
+            Waiting::of(wait, &trigger)
+        };
+        let waiting = condition("async.data.n > event.data.n && event.name == 'f'");
+        let kept = &waiting.condition.as_ref().unwrap().trigger;
+        assert_eq!(*kept, serde_json::json!({"name": "f", "data": {"n": 1}}));
+        let comes = |n: u64| {
+            let event = Event {
+                data: Bytes::from(format!(r#"{{"n":{n}}}"#)),
+                ..(*samples::event(2, "e")).clone()
+            };
+            waiting.is_for(&event, &Seen::new(&event))
+        };
+        assert_eq!((comes(1), comes(2)), (false, true));
+        let looks_forward = condition("async.data.n > 1");
+        assert!(looks_forward.condition.unwrap().trigger.is_null());
+    }
 }

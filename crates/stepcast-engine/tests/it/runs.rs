@@ -13,6 +13,7 @@ mod parking;
 mod places;
 mod retention;
 mod script;
+mod signals;
 mod space;
 mod spoken;
 mod timers;

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use serde_json::json;
 use stepcast_engine::{
     expression::Expression,
-    runs::{Awaited, RunLease},
+    runs::Awaited,
     store::{Outcome, Store, Verb, rows::Matching},
 };
-use stepcast_protocol::{EventName, sdk::Conflict};
+use stepcast_protocol::EventName;
 
 use super::script::{World, event, key, number_of, numbered_event};
 
@@ -239,49 +239,4 @@ async fn a_wait_ends_with_an_event_for_which_its_condition_holds_over_a_death() 
     life.tell("e", 3).await;
     let run = life.next().await;
     assert_eq!(number_of(&run.result("w").unwrap()), 3);
-}
-
-#[tokio::test]
-async fn a_signal_reaches_the_run_that_waits_for_it_and_no_other() {
-    let world = World::new();
-    let mut life = world.open().await;
-    let mut run = life.start().await;
-    let id = run.run.id;
-    let wait = |lease: &RunLease, conflict| {
-        let key = key("w", Verb::WaitForSignal).with_target("s");
-        lease.step_waits_for_signal(key, conflict, None).unwrap();
-    };
-    wait(run.lease(), Conflict::Fail);
-    run.update().await;
-    let other = life.start().await;
-    let refused = other.lease().step_waits_for_signal(
-        key("w", Verb::WaitForSignal).with_target("s"),
-        Conflict::Fail,
-        None,
-    );
-    assert!(refused.unwrap_err().to_string().contains(&id.to_string()));
-    assert_eq!(life.engine.signal("x", "1".into()).await.unwrap(), None);
-    run.parks(0).await;
-    drop((run, other));
-    life.dies();
-    let mut life = world.open().await;
-    let reached = life.engine.signal("s", r#"{"n":1}"#.into()).await.unwrap();
-    assert_eq!(reached, Some(id));
-    let (one, two) = (life.next().await, life.next().await);
-    let (run, mut other) = if one.run.id == id {
-        (one, two)
-    } else {
-        (two, one)
-    };
-    let expected = r#"{"signal":"s","data":{"n":1}}"#;
-    assert_eq!(run.result("w"), Some(Outcome::Ok(expected.into())));
-    assert_eq!(life.engine.signal("s", "2".into()).await.unwrap(), None);
-    // One that replaces another is the one that is reached.
-    wait(other.lease(), Conflict::Fail);
-    other.update().await;
-    let mut third = life.start().await;
-    wait(third.lease(), Conflict::Replace);
-    third.update().await;
-    let reached = life.engine.signal("s", "3".into()).await.unwrap();
-    assert_eq!(reached, Some(third.run.id));
 }
