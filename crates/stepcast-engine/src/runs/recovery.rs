@@ -13,6 +13,7 @@ use super::{
     lanes::Place,
     lifecycle::Lifecycle,
     seen::Seen,
+    signals::is_signal,
     waits::Waiting,
 };
 use crate::{
@@ -186,6 +187,9 @@ impl Runs {
 
     /// Begins to watch for an event, and looks back if the wait counts earlier ones.
     pub(super) fn start_event_wait(&self, wait: EventWait, trigger: &Arc<Event>) {
+        if is_signal(&wait.event) {
+            return self.0.waits.start_alone(wait, trigger);
+        }
         self.0.waits.start(wait.clone(), trigger);
         if wait.after == EventWait::NOW {
             return;

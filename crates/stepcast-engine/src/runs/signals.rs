@@ -20,9 +20,16 @@ use crate::{
 /// How often a signal looks for a run that still waits for it.
 const TRIES: usize = 8;
 
+const SIGNAL: &str = "inngest/signal:";
+
 /// The name under which waits for a signal lie. Senders may not use names that begin so.
 pub(super) fn signal_event(signal: &str) -> String {
-    format!("inngest/signal:{signal}")
+    format!("{SIGNAL}{signal}")
+}
+
+/// Whether waits for the event are waits for a signal, of which there is one.
+pub(super) fn is_signal(event: &EventName) -> bool {
+    event.as_str().starts_with(SIGNAL)
 }
 
 impl RunLease {
@@ -59,7 +66,6 @@ impl RunLease {
         let clear = |(run, step): &Waiter| Write::ClearEventWait(*run, step.clone());
         let attached = Attached {
             writes: others.iter().map(clear).collect(),
-            replaced: Some((event.clone(), others)),
             claim: Some(claim),
             ..Attached::default()
         };

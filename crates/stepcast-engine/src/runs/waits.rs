@@ -79,6 +79,17 @@ impl Waits {
         self.state.lock().add(waiting);
     }
 
+    /// The same for one that stands for itself alone: it takes the place of others for that event.
+    pub(super) fn start_alone(&self, wait: EventWait, trigger: &Event) {
+        let waiting = Waiting::of(wait, trigger);
+        let mut state = self.state.lock();
+        let others = state.by_event.remove(&waiting.wait.event);
+        if let (Some(ended), Some(others)) = (&mut state.ended_meanwhile, others) {
+            ended.extend(others.turns.into_keys());
+        }
+        state.add(waiting);
+    }
+
     /// The same for one that was found in the store. Says whether it still waits: it may have ended since that was read.
     pub(super) fn resume(&self, wait: EventWait, trigger: &Event) -> bool {
         let waiting = Waiting::of(wait, trigger);
@@ -275,6 +286,17 @@ mod tests {
         let taken = waits.take(&e);
         assert_eq!(runs(&taken), [2, 3].map(samples::run_id));
         assert_eq!((waits.len(), waits.first(&e.name)), (1, None));
+    }
+
+    #[test]
+    fn one_that_stands_alone_takes_the_place_of_others_for_good() {
+        let (waits, trigger) = (Waits::default(), samples::event(1, "f"));
+        waits.clear();
+        waits.start(wait(1, "e"), &trigger);
+        waits.start_alone(wait(2, "e"), &trigger);
+        assert!(!waits.resume(wait(1, "e"), &trigger));
+        let e = samples::event(2, "e");
+        assert_eq!(runs(&waits.take(&e)), [samples::run_id(2)]);
     }
 
     #[test]
