@@ -2,8 +2,13 @@
 //! are. So a channel that is named after the run is told, once, when every run that it is named after has ended, and after its last message;
 //! others are when [`RunFrames`] says so, or a page asks for them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stepcast_protocol::{
@@ -73,6 +78,32 @@ impl Own {
     }
 }
 
+/// Runs that handle a failure and have not ended, by the event of the run that has failed: the channels that are named after it are told
+/// when these have ended, too, whichever of its runs ends last.
+#[derive(Default)]
+pub(super) struct OpenHandlers(Mutex<BTreeMap<EventId, BTreeSet<RunId>>>);
+
+impl OpenHandlers {
+    fn add(&self, event: EventId, handlers: &[RunId]) {
+        self.0.lock().entry(event).or_default().extend(handlers);
+    }
+
+    fn of(&self, event: EventId) -> Vec<RunId> {
+        let open = self.0.lock();
+        open.get(&event).into_iter().flatten().copied().collect()
+    }
+
+    fn remove(&self, event: EventId, handler: RunId) {
+        let mut open = self.0.lock();
+        if let Some(handlers) = open.get_mut(&event) {
+            handlers.remove(&handler);
+            if handlers.is_empty() {
+                open.remove(&event);
+            }
+        }
+    }
+}
+
 impl Runs {
     /// A run has ended: the channels that are to be told are, if somebody reads them, once what its failure has started has ended, too.
     pub(super) fn tell_end(&self, cell: &RunCell, row: RunRow, handlers: Vec<RunId>) {
@@ -81,6 +112,7 @@ impl Runs {
             RunFrames::Own => self.0.hub.has_followers(),
             RunFrames::All => true,
         };
+        self.watch_handlers(row.event, &handlers);
         let own = self.own(cell);
         if !looks_further && own.of_run.is_empty() && own.of_event.is_empty() {
             return;
@@ -88,9 +120,7 @@ impl Runs {
         let runs = self.clone();
         self.0.background.spawn(async move {
             let id = row.id;
-            if let Err(error) = runs.await_handlers(&handlers).await {
-                tracing::warn!(run = %id, %error, "what handles a run's failure was not waited for");
-            }
+            runs.await_handlers(id, &handlers).await;
             let mut told = runs.tell_own(&row, &own).await;
             if looks_further {
                 told = told.and(runs.tell_others(&row, &own).await);
@@ -101,21 +131,50 @@ impl Runs {
         });
     }
 
-    /// Waits until these runs have ended, for as long as there is patience.
-    async fn await_handlers(&self, handlers: &[RunId]) -> Result<(), StoreError> {
-        let latest = self.0.clock.now() + PATIENCE;
-        for handler in handlers {
-            let end = self.end_of(*handler);
-            let row = self.0.store.run_row(*handler).await?;
-            if row.is_none_or(|row| row.phase.is_final()) {
-                continue;
-            }
-            tokio::select! {
-                _ = end => {}
-                () = self.0.clock.wait_until(latest) => return Ok(()),
-            }
+    /// Knows these as open until they have ended.
+    fn watch_handlers(&self, event: EventId, handlers: &[RunId]) {
+        if handlers.is_empty() {
+            return;
         }
-        Ok(())
+        self.0.open_handlers.add(event, handlers);
+        for handler in handlers.iter().copied() {
+            let runs = self.clone();
+            self.0.background.spawn(async move {
+                if let Err(error) = runs.await_end(handler).await {
+                    tracing::warn!(run = %handler, %error, "what handles a run's failure is not waited for any more");
+                }
+                runs.0.open_handlers.remove(event, handler);
+            });
+        }
+    }
+
+    /// Waits until what handles the failure of a run has ended, for as long as there is patience.
+    async fn await_handlers(&self, run: RunId, handlers: &[RunId]) {
+        let all = async {
+            for handler in handlers {
+                self.await_end(*handler).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        let latest = self.0.clock.now() + PATIENCE;
+        tokio::select! {
+            ended = all => if let Err(error) = ended {
+                tracing::warn!(%run, %error, "what handles a run's failure was not waited for");
+            },
+            () = self.0.clock.wait_until(latest) => {}
+        }
+    }
+
+    async fn await_end(&self, run: RunId) -> Result<(), StoreError> {
+        loop {
+            let end = self.end_of(run);
+            let row = self.0.store.run_row(run).await?;
+            if row.is_none_or(|row| row.phase.is_final()) {
+                return Ok(());
+            }
+            // Or the store was reopened, and it may have ended meanwhile.
+            end.await.ok();
+        }
     }
 
     fn own(&self, cell: &RunCell) -> Own {
@@ -141,9 +200,13 @@ impl Runs {
         for channel in &own.of_run {
             self.tell_at_rest(channel, row, Audience::All);
         }
-        if !own.of_event.is_empty()
-            && let Some(first) = self.end_of_all(row.id, row.event).await?
-        {
+        if own.of_event.is_empty() {
+            return Ok(());
+        }
+        // Those of its other runs.
+        self.await_handlers(row.id, &self.0.open_handlers.of(row.event))
+            .await;
+        if let Some(first) = self.end_of_all(row.id, row.event).await? {
             for channel in &own.of_event {
                 self.tell_at_rest(channel, &first, Audience::All);
             }

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 use stepcast_engine::{
     Publication,
     hub::{Channel, Follow, Slice, WatchGuard},
-    runs::{FunctionConfig, RunFrames},
+    runs::{Failure, FunctionConfig, Retry, RunFrames, Trigger},
     store::Store,
 };
-use stepcast_protocol::{Cursor, Kind, RunId, Told, TopicName};
+use stepcast_protocol::{
+    Cursor, ErrorCode, EventName, Kind, RunId, Told, TopicName, sdk::internal::FUNCTION_FAILED,
+};
 use tokio::sync::Notify;
 
 use super::script::{HOUR, Life, World, function};
@@ -151,6 +153,39 @@ async fn only_channels_of_its_own_are_told_by_default() {
     assert_eq!(of_event.hears(&world).await, done(OTHERS));
     shared.hears_nothing(&world).await;
     assert_eq!(own.told(), []);
+}
+
+#[tokio::test]
+async fn a_channel_of_several_runs_is_told_when_what_handles_a_failure_of_any_has_ended() {
+    let mut world = world(RunFrames::default());
+    world.functions[0].announces_end = true;
+    let of = |name, event| FunctionConfig {
+        triggers: vec![Trigger::from(EventName::parse(event).unwrap())],
+        ..function(name)
+    };
+    world.functions.push(of("other", "f"));
+    world.functions.push(of("handler", FUNCTION_FAILED));
+    let mut life = world.open().await;
+    life.send("f").await;
+    let (failing, other) = (life.next().await, life.next().await);
+    let event = failing.run.event.id;
+    let failure = Failure::terminal(ErrorCode::FunctionFailed, "no");
+    failing.lease().failed(failure, Retry::never());
+    let handler = life.next().await;
+    assert_eq!(handler.run.function, "handler");
+    // Nobody has looked when the run failed.
+    world.clock.advance(Duration::from_millis(1));
+    let mut page = Page::of(&life, &format!("job:{event}")).await;
+    other.returns().await;
+    for _ in 0..8 {
+        world.clock.advance(Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(page.told(), []);
+    handler.returns().await;
+    let (kind, ..) = page.hears(&world).await;
+    assert_eq!(kind, Kind::Ended);
+    page.hears_nothing(&world).await;
 }
 
 #[tokio::test]
