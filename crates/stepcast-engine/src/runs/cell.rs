@@ -2,7 +2,7 @@
 //! the next one. The state changes only after the commit.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fmt,
     sync::{
         Arc,
@@ -12,19 +12,18 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 use stepcast_protocol::{
-    ChannelName, Cursor, Event, EventId, EventName, FunctionId, RunId,
-    sdk::internal::FUNCTION_FAILED,
+    ChannelName, Cursor, Event, EventId, RunId, sdk::internal::FUNCTION_FAILED,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Runs,
-    claims::{Claim, Waiter},
+    claims::Claim,
     command::Command,
     created::CreatedRun,
     lanes::Place,
     lifecycle::channel_of,
-    once::{Once, Taken},
+    once::{Key, Once, Taken},
     published::Published,
     state::RunState,
     tally::Tally,
@@ -55,8 +54,6 @@ pub(super) struct Attached {
     pub(super) created: Vec<CreatedRun>,
     /// The right of a step to be the only one that waits, until it does.
     pub(super) claim: Option<Claim>,
-    /// Waits that this one replaces, and for which event they are.
-    pub(super) replaced: Option<(EventName, Vec<Waiter>)>,
 }
 
 impl Attached {
@@ -72,11 +69,7 @@ impl Attached {
 
     /// What has to hold for it.
     pub(super) fn expects(&self) -> impl Iterator<Item = Expect> {
-        let once = self
-            .created
-            .iter()
-            .filter_map(|created| created.once.as_ref());
-        once.map(Once::expect)
+        self.once().map(Once::expect)
     }
 
     /// The runs that a failure has started.
@@ -86,21 +79,33 @@ impl Attached {
         handlers.map(CreatedRun::id).collect()
     }
 
-    /// The key that a commit has found taken, if one of these runs has it.
-    pub(super) fn taken(&self, marker: EventId) -> Option<(FunctionId, String)> {
-        let mut once = self
-            .created
-            .iter()
-            .filter_map(|created| created.once.as_ref());
-        once.find(|once| once.is(marker)).map(Once::taken)
+    /// The keys under which these runs start only once.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.once().map(Once::key)
+    }
+
+    /// The keys that a commit has found taken, by the markers it knows.
+    pub(super) fn taken(&self, markers: &BTreeSet<EventId>) -> impl Iterator<Item = Key> {
+        let is_taken = |once: &&Once| markers.contains(&once.marker());
+        self.once().filter(is_taken).map(Once::key)
+    }
+
+    /// By which a commit names these keys.
+    pub(super) fn markers(&self) -> impl Iterator<Item = EventId> {
+        self.once().map(Once::marker)
+    }
+
+    fn once(&self) -> impl Iterator<Item = &Once> {
+        let created = self.created.iter();
+        created.filter_map(|created| created.once.as_ref())
     }
 
     /// Leaves out the runs whose keys are taken, and gives them back.
     #[must_use = "letting go of a run looks at every other, which must not be locked"]
     pub(super) fn leave_out(&mut self, taken: &Taken) -> Vec<CreatedRun> {
         let is_taken = |created: &mut CreatedRun| {
-            let once = created.once.as_ref().map(Once::taken);
-            once.is_some_and(|once| taken.contains(&once))
+            let key = created.once.as_ref().map(Once::key);
+            key.is_some_and(|key| taken.contains(&key))
         };
         self.created.extract_if(.., is_taken).collect()
     }

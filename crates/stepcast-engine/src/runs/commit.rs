@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use stepcast_protocol::{Cursor, EventId, FunctionId, RunError, RunId};
+use stepcast_protocol::{Cursor, RunError, RunId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     lanes::{Candidate, Place},
     lifecycle::News,
     marks::Marks,
+    once::Taken,
     published::Judged,
     state::RunState,
     transition::{self, Refused},
@@ -39,12 +40,18 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// The key that the commit has found taken.
-    fn taken(&self, marker: EventId) -> Option<(FunctionId, String)> {
+    /// The keys that the commit has found taken, if that is why it was refused.
+    fn taken(&self, error: &CommitError) -> Option<Taken> {
+        let CommitError::Refused(Refusal::EventsKnown(known)) = error else {
+            return None;
+        };
+        let markers = known.iter().map(|event| event.sent).collect();
         let attached = self.commands.iter().map(|command| &command.attached);
-        attached
-            .chain([&self.announced])
-            .find_map(|attached| attached.taken(marker))
+        let attached = attached.chain([&self.announced]);
+        let taken: Taken = attached
+            .flat_map(|attached| attached.taken(&markers))
+            .collect();
+        (!taken.is_empty()).then_some(taken)
     }
 }
 
@@ -97,8 +104,14 @@ impl Runs {
         let (mut batch, mut outgoing, mut effects, mut commands) =
             (Batch::default(), Vec::new(), Vec::new(), Vec::new());
         let (mut judged, mut news) = (Judged::default(), News::default());
+        let mut keys = Taken::new();
         while let Some(mut envelope) = state.inbox.pop_front() {
             envelope.forget_replaced();
+            // A batch's conditions see what is on disk before it: a key that comes again has to find this one there.
+            if envelope.attached.keys().any(|key| keys.contains(&key)) {
+                state.inbox.push_front(envelope);
+                break;
+            }
             let transition = match transition::apply(&next, envelope.command.clone(), now) {
                 Ok(transition) => transition,
                 Err(refused) => {
@@ -113,6 +126,7 @@ impl Runs {
                     lease,
                 });
             }
+            keys.extend(envelope.attached.keys());
             next = transition.state;
             effects.extend(transition.effects);
             cell.published()
@@ -159,7 +173,7 @@ impl Runs {
         // Creates runs, and so needs the lock free; nobody else touches the run meanwhile, as it is committing.
         let prepared = prepared.map(|(mut batch, outgoing, mut prepared)| {
             if prepared.next.row.phase.is_final() {
-                prepared.announced = self.announce_end(&prepared.next.row, cell, now);
+                prepared.announced = self.announce_end(&prepared.next.row, cell, keys, now);
                 batch.writes.extend(prepared.announced.all_writes());
                 batch.expect.extend(prepared.announced.expects());
             }
@@ -180,10 +194,8 @@ impl Runs {
         match result {
             Ok(()) => self.on_success(cell, prepared),
             Err(CommitError::NoSpace(problem)) => self.hold_for_space(cell, prepared, problem),
-            Err(CommitError::Refused(Refusal::EventKnown { sent, .. }))
-                if let Some(key) = prepared.taken(sent) =>
-            {
-                self.leave_out(cell, prepared, key);
+            Err(error) if let Some(taken) = prepared.taken(&error) => {
+                self.leave_out(cell, prepared, taken);
             }
             Err(error) => {
                 // After the others the hub has seen to a restart.
@@ -386,14 +398,14 @@ impl Runs {
         self.pump(cell);
     }
 
-    /// A run that was to start with the commit may not start any more: the rest is tried again without it.
-    fn leave_out(&self, cell: &Arc<RunCell>, prepared: Prepared, key: (FunctionId, String)) {
+    /// Runs that were to start with the commit may not start any more: the rest is tried again without them.
+    fn leave_out(&self, cell: &Arc<RunCell>, prepared: Prepared, taken: Taken) {
         cell.published().restore(prepared.judged);
         // Outlives the lock: letting go of a run looks at every other.
         let mut left_out = vec![prepared.announced.created];
         {
             let mut state = cell.lock();
-            state.taken.insert(key);
+            state.taken.extend(taken);
             for command in prepared.commands.into_iter().rev() {
                 let mut envelope = command.again();
                 left_out.push(envelope.attached.leave_out(&state.taken));

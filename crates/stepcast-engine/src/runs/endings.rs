@@ -18,6 +18,7 @@ use stepcast_protocol::{
 use super::{
     Runs,
     cell::{Attached, RunCell},
+    once::Taken,
 };
 use crate::store::{Outcome, Phase, RunRow};
 
@@ -25,8 +26,14 @@ use crate::store::{Outcome, Phase, RunRow};
 const ENDS: [&str; 3] = [FUNCTION_FINISHED, FUNCTION_FAILED, FUNCTION_CANCELLED];
 
 impl Runs {
-    /// What is committed with the end of a run.
-    pub(super) fn announce_end(&self, row: &RunRow, cell: &RunCell, now: Timestamp) -> Attached {
+    /// What is committed with the end of a run, beside runs that start under these keys.
+    pub(super) fn announce_end(
+        &self,
+        row: &RunRow,
+        cell: &RunCell,
+        mut taken: Taken,
+        now: Timestamp,
+    ) -> Attached {
         let event = &cell.event;
         let mut attached = Attached::default();
         let asks = self
@@ -35,10 +42,10 @@ impl Runs {
             .get(&row.function)
             .is_some_and(|function| function.announces_end);
         if asks && !ENDS.contains(&event.name.as_str()) {
-            let taken = cell.lock().taken.clone();
+            taken.extend(cell.lock().taken.iter().cloned());
             for ending in endings(row, event) {
                 let ending = Arc::new(self.accept(ending, now));
-                self.attach_event(&ending, now, &taken, &mut attached);
+                self.attach_event(&ending, now, &mut taken, &mut attached);
             }
         }
         attached

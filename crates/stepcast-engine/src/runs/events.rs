@@ -1,6 +1,9 @@
 //! How events come in: event, runs and their first leases are one commit.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -21,7 +24,7 @@ use super::{
 };
 use crate::{
     error::EngineError,
-    store::{Batch, CommitError, EventWait, Expect, Outcome, Refusal, RunQuery, Write},
+    store::{Batch, CommitError, EventWait, Expect, KnownEvent, Outcome, Refusal, RunQuery, Write},
 };
 
 /// What came of an event.
@@ -35,9 +38,26 @@ pub struct Accepted {
 
 /// Why nothing was committed.
 enum NotCommitted {
-    /// A function may not be started for this key any more.
-    Taken((FunctionId, String)),
+    Known(Known),
     Error(CommitError),
+}
+
+/// What came before.
+struct Known {
+    events: Vec<KnownEvent>,
+    /// Functions, and keys for which they may not be started any more.
+    taken: Taken,
+}
+
+impl Known {
+    /// Tells events from keys among what a commit has found not to be new.
+    fn among(attached: &Attached, mut events: Vec<KnownEvent>) -> Self {
+        let known = events.iter().map(|event| event.sent).collect();
+        let taken = attached.taken(&known).collect();
+        let markers: BTreeSet<_> = attached.markers().collect();
+        events.retain(|event| !markers.contains(&event.sent));
+        Self { events, taken }
+    }
 }
 
 /// What makes a repeated request give its events the same ids.
@@ -95,12 +115,12 @@ impl Runs {
         }
     }
 
-    /// Adds an event and the runs it starts to a commit, but for those whose keys are taken.
+    /// Adds an event and the runs it starts to a commit, but for those whose keys are taken; from then on theirs are.
     pub(super) fn attach_event(
         &self,
         event: &Arc<Event>,
         now: Timestamp,
-        taken: &Taken,
+        taken: &mut Taken,
         attached: &mut Attached,
     ) {
         attached.writes.push(Write::Event(Arc::clone(event)));
@@ -115,15 +135,9 @@ impl Runs {
             let once = function
                 .idempotency_key(&seen)
                 .and_then(|key| Once::new(self.0.entropy.event_id(now), &function.id, key, now));
-            let is_taken = once.as_ref().is_some_and(|once| {
-                let key = once.taken();
-                let mut others = attached
-                    .created
-                    .iter()
-                    .filter_map(|other| other.once.as_ref());
-                taken.contains(&key) || others.any(|other| other.taken() == key)
-            });
-            if is_taken {
+            if let Some(once) = &once
+                && !taken.insert(once.key())
+            {
                 continue;
             }
             let mut created = self.create(&function, event, None, now);
@@ -170,18 +184,16 @@ impl Runs {
             }
         }
         let mut taken = Taken::new();
-        let started = loop {
-            match self.commit_events(&new, may_repeat, now, &taken).await {
+        let mut started = loop {
+            let committed = self.commit_events(&new, may_repeat, now, taken.clone());
+            match committed.await {
                 Ok(started) => break started,
-                Err(NotCommitted::Taken(key)) => {
-                    taken.insert(key);
-                }
-                Err(NotCommitted::Error(CommitError::Refused(Refusal::EventKnown {
-                    sent,
-                    known: earlier,
-                }))) => {
-                    new.retain(|event| event.id != sent);
-                    known.insert(sent, earlier);
+                // All that came before are named at once, so that few tries are enough however many they are.
+                Err(NotCommitted::Known(before)) => {
+                    taken.extend(before.taken);
+                    let events = before.events.into_iter();
+                    known.extend(events.map(|event| (event.sent, event.known)));
+                    new.retain(|event| !known.contains_key(&event.id));
                 }
                 Err(NotCommitted::Error(error)) => return Err(error.into()),
             }
@@ -194,13 +206,10 @@ impl Runs {
                 .map(|first| *known.get(first).unwrap_or(first));
             accepted.push(match earlier {
                 Some(earlier) => self.accepted_before(earlier).await?,
-                None => {
-                    let of_event = started.iter().filter(|(id, _)| *id == event.id);
-                    Accepted {
-                        event: event.id,
-                        runs: of_event.map(|(_, run)| *run).collect(),
-                    }
-                }
+                None => Accepted {
+                    event: event.id,
+                    runs: started.remove(&event.id).unwrap_or_default(),
+                },
             });
         }
         Ok(accepted)
@@ -233,11 +242,8 @@ impl Runs {
         };
         let expect = vec![Expect::EventIsNew(Box::new(Event::clone(&event)), now)];
         match self.commit_attached(attached, expect).await {
-            Ok(()) | Err(NotCommitted::Error(CommitError::Refused(Refusal::EventKnown { .. }))) => {
-                Ok(())
-            }
+            Ok(()) | Err(NotCommitted::Known(_)) => Ok(()),
             Err(NotCommitted::Error(error)) => Err(error),
-            Err(NotCommitted::Taken(_)) => Ok(()),
         }
     }
 
@@ -265,21 +271,21 @@ impl Runs {
         events: &[Arc<Event>],
         may_repeat: bool,
         now: Timestamp,
-        taken: &Taken,
-    ) -> Result<Vec<(EventId, RunId)>, NotCommitted> {
+        mut taken: Taken,
+    ) -> Result<HashMap<EventId, Vec<RunId>>, NotCommitted> {
         let mut attached = Attached::default();
         let mut expect = Vec::new();
         for event in events {
             if may_repeat || event.key.is_some() {
                 expect.push(Expect::EventIsNew(Box::new(Event::clone(event)), now));
             }
-            self.attach_event(event, now, taken, &mut attached);
+            self.attach_event(event, now, &mut taken, &mut attached);
         }
-        let started = attached
-            .created
-            .iter()
-            .map(|created| (created.row.event, created.id()))
-            .collect();
+        let mut started: HashMap<_, Vec<_>> = HashMap::new();
+        for created in &attached.created {
+            let of_event = started.entry(created.row.event).or_default();
+            of_event.push(created.id());
+        }
         self.commit_attached(attached, expect).await?;
         Ok(started)
     }
@@ -301,14 +307,11 @@ impl Runs {
         self.0.store.submit(
             batch,
             Box::new(move |result| {
-                let result = result.map(drop).map_err(|error| match &error {
-                    CommitError::Refused(Refusal::EventKnown { sent, .. }) => {
-                        match attached.taken(*sent) {
-                            Some(key) => NotCommitted::Taken(key),
-                            None => NotCommitted::Error(error),
-                        }
+                let result = result.map(drop).map_err(|error| match error {
+                    CommitError::Refused(Refusal::EventsKnown(events)) => {
+                        NotCommitted::Known(Known::among(&attached, events))
                     }
-                    _ => NotCommitted::Error(error),
+                    error => NotCommitted::Error(error),
                 });
                 match &result {
                     Ok(()) => runs.on_attached(attached),
@@ -317,7 +320,7 @@ impl Runs {
                     )) => {
                         runs.restart_soon();
                     }
-                    Err(NotCommitted::Taken(_) | NotCommitted::Error(_)) => {}
+                    Err(NotCommitted::Known(_) | NotCommitted::Error(_)) => {}
                 }
                 drop(done.send(result));
             }),
@@ -332,11 +335,6 @@ impl Runs {
         for event in &attached.events {
             for wait in self.0.waits.take(event) {
                 self.end_wait(wait, event);
-            }
-        }
-        if let Some((event, waiters)) = &attached.replaced {
-            for (run, step) in waiters {
-                self.0.waits.end(*run, step, event);
             }
         }
         for created in attached.created {

@@ -131,9 +131,10 @@ impl RunLease {
             .map(|event| Arc::new(self.runs.accept(event, now)))
             .collect();
         let mut attached = Attached::default();
+        let mut taken = Taken::new();
         for event in &events {
             self.runs
-                .attach_event(event, now, &Taken::new(), &mut attached);
+                .attach_event(event, now, &mut taken, &mut attached);
         }
         let ids: Vec<_> = events.iter().map(|event| event.id).collect();
         let json = serde_json::to_vec(&ids).expect("ids can always be written as JSON");

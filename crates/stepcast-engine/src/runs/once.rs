@@ -8,14 +8,16 @@ use stepcast_protocol::{Event, EventId, EventName, FunctionId, Timestamp, limits
 
 use crate::store::{Expect, Write};
 
+/// A function, and what it is started for.
+pub(super) type Key = (FunctionId, String);
+
 /// Functions, and keys for which they are not to be started.
-pub(super) type Taken = BTreeSet<(FunctionId, String)>;
+pub(super) type Taken = BTreeSet<Key>;
 
 /// A key under which a function is started once.
 #[derive(Debug, Clone)]
 pub(super) struct Once {
-    pub(super) function: FunctionId,
-    pub(super) key: String,
+    key: Key,
     marker: Arc<Event>,
     now: Timestamp,
 }
@@ -37,19 +39,19 @@ impl Once {
             at: now,
         };
         Some(Self {
-            function: function.clone(),
-            key,
+            key: (function.clone(), key),
             marker: Arc::new(marker),
             now,
         })
     }
 
-    pub(super) fn is(&self, marker: EventId) -> bool {
-        self.marker.id == marker
+    /// By which a commit says that the key is taken.
+    pub(super) fn marker(&self) -> EventId {
+        self.marker.id
     }
 
-    pub(super) fn taken(&self) -> (FunctionId, String) {
-        (self.function.clone(), self.key.clone())
+    pub(super) fn key(&self) -> Key {
+        self.key.clone()
     }
 
     pub(super) fn expect(&self) -> Expect {

@@ -183,11 +183,13 @@ impl Batch {
     /// Whether it comes from outside and starts something new, so that it is refused while space is short. What runs write goes on, so
     /// that they can end.
     pub(crate) fn brings_work(&self) -> bool {
+        let is_open = |expect: &Expect| matches!(expect, Expect::RunIsOpen(_));
+        let is_of_run = self.fence.is_some() || self.expect.iter().any(is_open);
         let mut publishes = false;
-        let mut changes_run = self.fence.is_some();
+        let mut changes_run = is_of_run;
         for write in &self.writes {
             match write {
-                Write::Event(_) => return self.fence.is_none(),
+                Write::Event(_) => return !is_of_run,
                 Write::Message(..) => publishes = true,
                 Write::Run(_) | Write::Step(_) | Write::VoidLeases(..) => changes_run = true,
                 Write::EventKey(..)
@@ -232,14 +234,9 @@ pub enum Refusal {
         /// The lease that is over.
         lease: u32,
     },
-    /// The event is known already.
-    #[error("event {sent} was accepted before as {known}")]
-    EventKnown {
-        /// The id in the refused batch.
-        sent: EventId,
-        /// The id under which it was accepted.
-        known: EventId,
-    },
+    /// Events are known already; all that are.
+    #[error("{}", describe_known(.0))]
+    EventsKnown(Vec<KnownEvent>),
     /// The run has ended.
     #[error("run {0} has ended")]
     RunEnded(RunId),
@@ -263,13 +260,33 @@ impl Refusal {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::LeaseLost { .. } => ErrorCode::LeaseLost,
-            Self::EventKnown { .. } => ErrorCode::BadEvent,
+            Self::EventsKnown(_) => ErrorCode::BadEvent,
             Self::RunEnded(_) => ErrorCode::RunEnded,
             Self::RunUnknown(_) => ErrorCode::UnknownRun,
             Self::KeyUsed(_) => ErrorCode::BadRequest,
             Self::EpochOver(_) => ErrorCode::Closing,
             Self::MessageNotKept(_) => ErrorCode::BadCursor,
         }
+    }
+}
+
+/// An event that is not new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownEvent {
+    /// The id in the refused batch.
+    pub sent: EventId,
+    /// The id under which it was accepted.
+    pub known: EventId,
+}
+
+fn describe_known(events: &[KnownEvent]) -> String {
+    let describe = |KnownEvent { sent, known }: &KnownEvent| {
+        format!("event {sent} was accepted before as {known}")
+    };
+    match events {
+        [] => "no event was accepted before".to_owned(),
+        [one] => describe(one),
+        [first, others @ ..] => format!("{}, and {} others were", describe(first), others.len()),
     }
 }
 

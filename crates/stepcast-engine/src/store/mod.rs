@@ -23,7 +23,9 @@ use stepcast_protocol::{
 };
 
 pub use self::{
-    batch::{Batch, CommitError, Committed, Expect, Fence, Refusal, Urgency, Void, Write},
+    batch::{
+        Batch, CommitError, Committed, Expect, Fence, KnownEvent, Refusal, Urgency, Void, Write,
+    },
     guards::Guards,
     rows::{
         BodyKey, ChannelRow, EventQuery, EventWait, KeptRow, MessagePage, MessageQuery,

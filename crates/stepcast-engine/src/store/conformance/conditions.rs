@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Place, put, samples::*};
 use crate::store::{
-    Batch, CommitError, Expect, Fence, Phase, Refusal, RunRow, Store, StoreExt, Write,
+    Batch, CommitError, Expect, Fence, KnownEvent, Phase, Refusal, RunRow, Store, StoreExt, Write,
 };
 
 pub(super) async fn a_fence_holds_while_the_run_is_leased(place: Box<dyn Place>) {
@@ -89,10 +89,10 @@ pub(super) async fn an_event_is_new_by_id_and_key(place: Box<dyn Place>) {
     .await
     .unwrap();
     let known = |sent| {
-        Some(Refusal::EventKnown {
+        Some(Refusal::EventsKnown(vec![KnownEvent {
             sent: event_id(sent),
             known: event_id(1),
-        })
+        }]))
     };
     for (event, time, refusal) in [
         (event(1, "other"), 0, known(1)),
@@ -116,11 +116,33 @@ pub(super) async fn an_event_is_new_by_id_and_key(place: Box<dyn Place>) {
     .await
     .unwrap();
     let expect = Expect::EventIsNew(Box::new((*keyed_event(3, "e", "k")).clone()), at(299));
-    let known = Refusal::EventKnown {
+    let known = KnownEvent {
         sent: event_id(3),
         known: event_id(2),
     };
-    check(&store, expect, Some(known)).await;
+    let refusal = Refusal::EventsKnown(vec![known]);
+    check(&store, expect, Some(refusal.clone())).await;
+    // All that are known are named at once, beside what is new.
+    let new = |event: Arc<stepcast_protocol::Event>| {
+        Expect::EventIsNew(Box::new((*event).clone()), at(299))
+    };
+    let batch = Batch {
+        expect: vec![
+            new(event(4, "e")),
+            new(keyed_event(3, "e", "k")),
+            Expect::RunIsOpen(run_id(1)),
+            new(keyed_event(5, "e", "other")),
+            new(event(1, "e")),
+        ],
+        ..Batch::default()
+    };
+    let same = KnownEvent {
+        sent: event_id(1),
+        known: event_id(1),
+    };
+    let refused = store.commit(batch).await.unwrap_err();
+    let refusal = Refusal::EventsKnown(vec![known, same]);
+    assert_eq!(refused, refusal.into());
 }
 
 pub(super) async fn a_run_is_open_until_it_ends(place: Box<dyn Place>) {

@@ -5,15 +5,18 @@ use std::collections::BTreeSet;
 use stepcast_protocol::{ChannelName, Cursor, Event, Message, RunId, Timestamp};
 
 use super::tables::Tables;
-use crate::store::{Batch, CommitError, Expect, Fence, Phase, Refusal, Write};
+use crate::store::{Batch, CommitError, Expect, Fence, KnownEvent, Phase, Refusal, Write};
 
-/// Reads every condition of the batch; the first that does not hold is the answer.
+/// Reads every condition of the batch; the first that does not hold is the answer, and with an event that is known all that are.
 pub(super) fn check(tables: &Tables, batch: &Batch) -> Result<(), Refusal> {
     if let Some(fence) = batch.fence {
         fence_holds(tables, fence)?;
     }
     batch.expect.iter().try_for_each(|expect| match expect {
-        Expect::EventIsNew(event, at) => event_is_new(tables, event, *at),
+        Expect::EventIsNew(event, at) => match known_event(tables, event, *at) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::EventsKnown(known_events(tables, batch))),
+        },
         Expect::RunIsOpen(run) => run_is_open(tables, *run),
         Expect::PublishKeyIsFree(channel, key, at) => key_is_free(tables, channel, key, *at),
         Expect::EpochIs(given) if tables.owner == Some(*given) => Ok(()),
@@ -31,21 +34,25 @@ fn fence_holds(tables: &Tables, Fence { run, lease }: Fence) -> Result<(), Refus
     }
 }
 
-fn event_is_new(tables: &Tables, event: &Event, at: Timestamp) -> Result<(), Refusal> {
+fn known_events(tables: &Tables, batch: &Batch) -> Vec<KnownEvent> {
+    let known = batch.expect.iter().filter_map(|expect| match expect {
+        Expect::EventIsNew(event, at) => known_event(tables, event, *at),
+        Expect::RunIsOpen(_)
+        | Expect::PublishKeyIsFree(..)
+        | Expect::EpochIs(_)
+        | Expect::MessageIsKept(..) => None,
+    });
+    known.collect()
+}
+
+fn known_event(tables: &Tables, event: &Event, at: Timestamp) -> Option<KnownEvent> {
     let sent = event.id;
     if tables.event_places.contains_key(&sent) {
-        return Err(Refusal::EventKnown { sent, known: sent });
+        return Some(KnownEvent { sent, known: sent });
     }
-    let Some(key) = &event.key else {
-        return Ok(());
-    };
-    match tables.event_keys.get(&(event.name.clone(), key.clone())) {
-        Some((known, until)) if *until > at => Err(Refusal::EventKnown {
-            sent,
-            known: *known,
-        }),
-        Some(_) | None => Ok(()),
-    }
+    let key = (event.name.clone(), event.key.clone()?);
+    let (known, until) = *tables.event_keys.get(&key)?;
+    (until > at).then_some(KnownEvent { sent, known })
 }
 
 fn run_is_open(tables: &Tables, run: RunId) -> Result<(), Refusal> {

@@ -4,9 +4,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use stepcast_protocol::{ChannelName, Cursor, Epoch, Event, EventId, Offset, RunId, Timestamp};
 
 use super::{channels::Channels, decode::Cell, encode::int};
-use crate::store::{Batch, Expect, Fence, Phase, Refusal};
+use crate::store::{Batch, Expect, Fence, KnownEvent, Phase, Refusal};
 
-/// Reads every condition of the batch; the first that does not hold is the answer.
+/// Reads every condition of the batch; the first that does not hold is the answer, and with an event that is known all that are.
 pub(super) fn check(
     conn: &Connection,
     channels: &mut Channels,
@@ -20,7 +20,10 @@ pub(super) fn check(
     }
     for expect in &batch.expect {
         let held = match expect {
-            Expect::EventIsNew(event, at) => event_is_new(conn, event, *at)?,
+            Expect::EventIsNew(event, at) => match known_event(conn, event, *at)? {
+                None => Ok(()),
+                Some(_) => Err(Refusal::EventsKnown(known_events(conn, batch)?)),
+            },
             Expect::RunIsOpen(run) => run_is_open(conn, *run)?,
             Expect::PublishKeyIsFree(channel, key, at) => {
                 key_is_free(conn, channels, channel, key, *at)?
@@ -51,16 +54,30 @@ fn fence_holds(conn: &Connection, &Fence { run, lease }: &Fence) -> Held {
     })
 }
 
-fn event_is_new(conn: &Connection, event: &Event, at: Timestamp) -> Held {
+fn known_events(conn: &Connection, batch: &Batch) -> rusqlite::Result<Vec<KnownEvent>> {
+    let mut known = Vec::new();
+    for expect in &batch.expect {
+        if let Expect::EventIsNew(event, at) = expect {
+            known.extend(known_event(conn, event, *at)?);
+        }
+    }
+    Ok(known)
+}
+
+fn known_event(
+    conn: &Connection,
+    event: &Event,
+    at: Timestamp,
+) -> rusqlite::Result<Option<KnownEvent>> {
+    let sent = event.id;
     let by_id = conn
         .prepare_cached("SELECT 1 FROM events WHERE id = ?1")?
-        .exists([event.id.to_bytes()])?;
+        .exists([sent.to_bytes()])?;
     if by_id {
-        let (sent, known) = (event.id, event.id);
-        return Ok(Err(Refusal::EventKnown { sent, known }));
+        return Ok(Some(KnownEvent { sent, known: sent }));
     }
     let Some(key) = &event.key else {
-        return Ok(Ok(()));
+        return Ok(None);
     };
     let by_key: Option<EventId> = conn
         .prepare_cached("SELECT event FROM event_keys WHERE name = ?1 AND key = ?2 AND until > ?3")?
@@ -68,8 +85,7 @@ fn event_is_new(conn: &Connection, event: &Event, at: Timestamp) -> Held {
             cell(row, 0)
         })
         .optional()?;
-    let sent = event.id;
-    Ok(by_key.map_or(Ok(()), |known| Err(Refusal::EventKnown { sent, known })))
+    Ok(by_key.map(|known| KnownEvent { sent, known }))
 }
 
 fn run_is_open(conn: &Connection, run: RunId) -> Held {

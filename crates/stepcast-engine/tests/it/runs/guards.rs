@@ -270,3 +270,90 @@ async fn an_end_that_a_handler_was_started_for_is_an_end_without_it() {
         assert!(!life.has_started());
     }
 }
+
+#[tokio::test]
+async fn reports_that_share_a_commit_start_a_function_once_for_a_key() {
+    for ends in [false, true] {
+        let mut world = World::new();
+        world.functions[0].announces_end = true;
+        world.functions[1].idempotency = condition("'all'");
+        let ending = EventName::parse("inngest/function.finished").unwrap();
+        world.functions[1].triggers.push(Trigger::from(ending));
+        let mut life = world.open().await;
+        let mut run = life.start().await;
+        life.gate.close_gate();
+        // What comes while this is on its way makes one batch.
+        run.reports("a");
+        for step in ["s", "t"] {
+            let step = super::script::key(step, Verb::SendEvent);
+            run.lease().step_sends(step, vec![event("g", "{}")]);
+            if ends {
+                break;
+            }
+        }
+        let id = run.run.id;
+        if ends {
+            run.lease().returned("1".into());
+            life.gate.open_gate();
+            assert_eq!(life.end_of(id).await.status, RunStatus::Completed);
+        } else {
+            life.gate.open_gate();
+            for step in ["a", "s", "t"] {
+                run.hears_end(step).await;
+            }
+        }
+        assert_eq!(life.next().await.run.function, "g");
+        assert!(!life.has_started(), "with its end: {ends}");
+        assert_eq!(life.newest_runs().await, 2);
+    }
+}
+
+#[tokio::test]
+async fn what_was_started_before_costs_one_more_commit_however_much_it_is() {
+    let mut world = World::new();
+    world.functions[1].idempotency = condition("event.data.n");
+    let life = world.open().await;
+    // Known by the sender's key, by the function's, and new.
+    let keyed = |n: u64| CheckedEvent {
+        key: Some(n.to_string()),
+        ..event("e", "{}")
+    };
+    let started = |n: u64| event("g", &format!(r#"{{"n":{n}}}"#));
+    let events = |to| {
+        let numbers = 0..to;
+        numbers.flat_map(|n| [keyed(n), started(n)]).collect()
+    };
+    let first = life.engine.send(events(50), None).await.unwrap();
+    let before = life.gate.let_through().len();
+    let second = life.engine.send(events(51), None).await.unwrap();
+    assert_eq!(life.gate.let_through().len(), before + 2);
+    for (n, accepted) in second.iter().enumerate() {
+        match first.get(n) {
+            Some(earlier) if n % 2 == 0 => assert_eq!(accepted, earlier),
+            Some(earlier) => {
+                assert_ne!(accepted.event, earlier.event);
+                assert!(accepted.runs.is_empty());
+            }
+            None => assert_eq!(accepted.runs.len(), n % 2),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_step_whose_functions_were_started_before_needs_one_more_commit() {
+    let mut world = World::new();
+    world.functions[1].idempotency = condition("event.data.n");
+    let mut life = world.open().await;
+    let all = || (0..50).map(|n| event("g", &format!(r#"{{"n":{n}}}"#)));
+    let first = life.engine.send(all().collect(), None).await.unwrap();
+    for _ in 0..first.len() {
+        assert_eq!(life.next().await.run.function, "g");
+    }
+    let mut run = life.start().await;
+    let before = life.gate.let_through().len();
+    let step = super::script::key("s", Verb::SendEvent);
+    run.lease().step_sends(step, all().collect());
+    run.hears_end("s").await;
+    assert_eq!(life.gate.let_through().len(), before + 2);
+    assert_eq!(life.newest_runs().await, first.len() + 1);
+}

@@ -5,10 +5,10 @@ use stepcast_engine::{
     EngineError, Publication,
     store::{Batch, Outcome, StoreExt, Verb, sqlite::SqliteOptions},
 };
-use stepcast_protocol::{Cursor, ErrorCode, TopicName, event::CheckedEvent};
+use stepcast_protocol::{Cursor, ErrorCode, RunStatus, TopicName, event::CheckedEvent};
 
 use super::script::{Held, Life, World, event, key};
-use crate::support::{channel_name, eventually};
+use crate::support::{channel_name, eventually, within};
 
 /// What the disk is filled with.
 const FILLING: usize = 60_000;
@@ -108,6 +108,20 @@ async fn below_the_margin_of_free_space_nothing_new_begins_and_what_began_ends()
     run.publishes("p", life.outgoing("c", 1).await);
     run.hears_end("p").await;
     run.returns().await;
+}
+
+#[tokio::test]
+async fn below_the_margin_of_free_space_a_run_whose_end_is_told_can_be_cancelled() {
+    let mut world = World::new();
+    world.functions[0].announces_end = true;
+    let mut life = world.open().await;
+    let run = life.start().await.run.id;
+    life.ends().await;
+
+    let short = SqliteOptions::new().with_min_free_bytes(u64::MAX);
+    let life = world.open_over(world.database.open_with(short).await).await;
+    within(life.engine.cancel(run)).await.unwrap();
+    assert_eq!(life.status(run).await, RunStatus::Cancelled);
 }
 
 fn small_world() -> World {
