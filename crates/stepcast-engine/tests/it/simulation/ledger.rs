@@ -10,7 +10,8 @@ use bytes::Bytes;
 use stepcast_engine::{
     runs::LeasedRun,
     store::{
-        Batch, CommitError, Committed, Outcome, Phase, RunRow, StepRow, StepState, Void, Write,
+        Batch, CommitError, Committed, EventWait, Outcome, Phase, RunRow, StepRow, StepState, Void,
+        Write,
     },
 };
 use stepcast_protocol::{
@@ -34,6 +35,8 @@ struct State {
     body_said: BTreeMap<RunId, Vec<Said>>,
     /// Acknowledged with their commit.
     acknowledged: BTreeMap<Said, Cursor>,
+    /// Steps that wait for a signal.
+    wait_for_signal: BTreeSet<(RunId, StepId)>,
     /// Refused for want of space; publishers of the first ones were told otherwise.
     without_space: BTreeSet<Bytes>,
 }
@@ -115,6 +118,13 @@ impl Ledger {
                 Write::Step(row) => self.on_step(row),
                 Write::Message(channel, message) => self.on_message(channel, message),
                 Write::VoidLeases(void, _) => self.on_void(*void),
+                Write::EventWait(wait) if is_signal(wait) => {
+                    let waiter = (wait.run, wait.step.clone());
+                    self.state().wait_for_signal.insert(waiter);
+                }
+                Write::ClearEventWait(run, step) => {
+                    self.state().wait_for_signal.remove(&(*run, step.clone()));
+                }
                 Write::Trim(channel, topic, up_to) => {
                     let mut state = self.state();
                     let log = state.logs.entry(channel.clone()).or_default();
@@ -124,6 +134,10 @@ impl Ledger {
                 _ => {}
             }
         }
+        let state = self.state();
+        self.journal.check(state.wait_for_signal.len() <= 1, || {
+            format!("several wait for one signal: {:?}", state.wait_for_signal)
+        });
     }
 
     fn on_run(&self, row: &RunRow) {
@@ -145,6 +159,11 @@ impl Ledger {
         check(!run.row.phase.is_final(), "changed after its end");
         check(run.row.lease <= row.lease, "went back to an earlier lease");
         check(run.crashes == row.crashes, "does not count its crashes");
+        let is_too_late = matches!(&row.outcome, Some(Outcome::Err(error)) if error.message.contains("had not begun"));
+        check(
+            !is_too_late || row.started_at.is_none(),
+            "had begun, and was cancelled as it had not",
+        );
         let is_out_of_crashes = run.crashes >= limits::CRASHES_WITHOUT_PROGRESS;
         let says_so =
             matches!(&row.outcome, Some(Outcome::Err(error)) if error.code == "crashed_repeatedly");
@@ -299,6 +318,22 @@ impl Ledger {
         });
     }
 
+    /// A sender was told that its signal has reached a run.
+    pub(crate) fn on_reached(&self, run: RunId, signal: u64) {
+        let state = self.state();
+        let steps = state.runs.get(&run).into_iter();
+        let mut outcomes = steps
+            .flat_map(|run| run.steps.values())
+            .map(|row| &row.state);
+        let end = format!("\"data\":{signal}}}");
+        let is_there = outcomes.any(|state| {
+            matches!(state, StepState::Done { outcome: Outcome::Ok(json), .. } if json.ends_with(end.as_bytes()))
+        });
+        self.journal.check(is_there, || {
+            format!("signal {signal} is said to have reached {run}, which has not got it")
+        });
+    }
+
     pub(crate) fn runs(&self) -> Vec<RunId> {
         self.state().runs.keys().copied().collect()
     }
@@ -381,6 +416,10 @@ impl Ledger {
             format!("{message:?} is of an attempt that has not succeeded: {row:?}")
         });
     }
+}
+
+fn is_signal(wait: &EventWait) -> bool {
+    wait.event.as_str().starts_with("inngest/signal:")
 }
 
 impl Log {

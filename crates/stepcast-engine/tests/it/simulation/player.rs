@@ -14,14 +14,16 @@ use stepcast_engine::{
     runs::{Awaited, Failure, LeasedRun, Retry, RunLease, StepKey, Worker},
     store::{Outcome, Verb},
 };
-use stepcast_protocol::{ErrorCode, EventName, FunctionId, Origin, StepId, event::CheckedEvent};
+use stepcast_protocol::{
+    ErrorCode, EventName, FunctionId, Origin, StepId, event::CheckedEvent, sdk::Conflict,
+};
 use tokio::{runtime::Handle, task::yield_now};
 
 use super::{
     chance::Chance,
     journal::Journal,
     ledger::Ledger,
-    program::{Code, Node, Program, Target},
+    program::{Code, Node, Program, SIGNAL, Target},
     sdk::{
         channels::{Channels, Encoded},
         error::Error,
@@ -177,6 +179,12 @@ impl Play {
                 function,
                 timeout,
             } => self.invoke(step, *function, *timeout).await.or(Ok(())),
+            // Somebody else may wait for it already.
+            Node::Signal {
+                step,
+                conflict,
+                timeout,
+            } => self.signal(step, *conflict, *timeout).await.or(Ok(())),
             Node::Send(step, event) => self.send(step, event).await,
             Node::Say(label, target) => self.say(label, *target).await,
             Node::Join(branches) => self.join(branches).await,
@@ -354,6 +362,27 @@ impl Play {
                             ..Awaited::next(name)
                         };
                         lease.step_waits_for_event(key, awaited, until);
+                    });
+                }
+            }
+        }
+    }
+
+    async fn signal(&self, step: &str, conflict: Conflict, timeout: Duration) -> Result<(), Error> {
+        let mut claim = self.claim(step, Verb::WaitForSignal, SIGNAL.to_owned())?;
+        loop {
+            match claim.next().await {
+                Next::Result(result) => return result.map(drop),
+                Next::Execute => {
+                    claim.begin().await;
+                    let until = Some(self.execution.lease.now() + timeout);
+                    claim.report(|execution, key| {
+                        let lease = &execution.lease;
+                        let waits = lease.step_waits_for_signal(key.clone(), conflict, until);
+                        if let Err(error) = waits {
+                            let failure = Failure::terminal(error.code(), error);
+                            lease.step_failed(key, failure, Retry::never());
+                        }
                     });
                 }
             }

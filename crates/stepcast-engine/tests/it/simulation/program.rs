@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use stepcast_engine::catalog::Catalog;
-use stepcast_protocol::{ChannelName, ChannelSpec, Keep, Retention, TopicName, TopicSpec};
+use stepcast_protocol::{
+    ChannelName, ChannelSpec, Keep, Retention, TopicName, TopicSpec, sdk::Conflict,
+};
 
 use super::chance::Chance;
 
@@ -13,6 +15,9 @@ pub(crate) const CHANNELS: [&str; 3] = ["room:a", "room:b", "tight:c"];
 pub(crate) const TOPICS: [&str; 4] = ["log", "last", "text", "live"];
 /// Events that functions and the outside send; the first ones start functions, all of them end waits.
 pub(crate) const EVENTS: [&str; 6] = ["start-0", "start-1", "start-2", "start-3", "go", "stop"];
+
+/// What steps wait for, and the outside sends.
+pub(crate) const SIGNAL: &str = "done";
 
 /// Where something is published.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +96,11 @@ pub(crate) enum Node {
         timeout: Duration,
         since_run_start: bool,
     },
+    Signal {
+        step: String,
+        conflict: Conflict,
+        timeout: Duration,
+    },
     Invoke {
         step: String,
         function: usize,
@@ -146,6 +156,36 @@ pub(crate) fn programs(chance: &Chance) -> Vec<Program> {
         }
     };
     (0..FUNCTIONS).map(program).collect()
+}
+
+/// Makes waits of all kinds into waits for [`SIGNAL`], or leaves them.
+pub(crate) fn wait_for_signals(programs: &mut [Program], chance: &Chance) {
+    let of_programs = programs.iter_mut().flat_map(|program| &mut program.nodes);
+    of_programs.for_each(|node| wait_for_signal(node, chance));
+}
+
+fn wait_for_signal(node: &mut Node, chance: &Chance) {
+    let (step, timeout) = match node {
+        Node::Sleep(step, timeout) | Node::Wait { step, timeout, .. } => (step.clone(), *timeout),
+        Node::Join(branches) | Node::Race(branches) => {
+            let nodes = branches.iter_mut().flatten();
+            return nodes.for_each(|node| wait_for_signal(node, chance));
+        }
+        Node::Run(_)
+        | Node::Publish(..)
+        | Node::Signal { .. }
+        | Node::Invoke { .. }
+        | Node::Send(..)
+        | Node::Say(..)
+        | Node::Fail { .. } => return,
+    };
+    if !chance.one_in(4) {
+        *node = Node::Signal {
+            step,
+            conflict: chance.pick(&[Conflict::Fail, Conflict::Replace]),
+            timeout: timeout.max(Duration::from_secs(3)),
+        };
+    }
 }
 
 struct Author {

@@ -26,7 +26,7 @@ use super::{
     journal::Journal,
     ledger::Ledger,
     player::{Player, event, function_id, payload},
-    program::{EVENTS, Program, Target, catalog, programs},
+    program::{EVENTS, Program, SIGNAL, Target, catalog, programs, wait_for_signals},
     reader::{Reader, readers},
 };
 
@@ -53,6 +53,9 @@ impl Pace for Script {
     }
 }
 
+/// How long a run has to begin, where that is bounded.
+const STARTS_WITHIN: Duration = Duration::from_secs(1);
+
 /// How a life ended.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
@@ -71,6 +74,15 @@ struct Mood {
     crashes: bool,
     unknown_outcomes: bool,
     full_disks: bool,
+    /// Functions wait for signals, and their runs have to begin in time.
+    signals_and_timeouts: bool,
+}
+
+impl Mood {
+    /// Seeds of these kinds have what came later, so that those of the others live through what they always have.
+    fn has_more(seed: u64) -> bool {
+        matches!(seed % 8, 5 | 7)
+    }
 }
 
 /// The world of one seed.
@@ -102,9 +114,14 @@ pub(crate) fn simulate(seed: u64) -> u64 {
         crashes: !chance.one_in(4),
         unknown_outcomes: chance.one_in(3),
         full_disks: chance.one_in(4),
+        signals_and_timeouts: Mood::has_more(seed),
     };
+    let mut programs = programs(&chance);
+    if mood.signals_and_timeouts {
+        wait_for_signals(&mut programs, &Chance::new(!seed));
+    }
     let mut world = World {
-        programs: Arc::new(programs(&chance)),
+        programs: Arc::new(programs),
         readers: readers(&chance, &journal, &ledger),
         wall: Timestamp::from_millis(1_795_000_000_000),
         memory: Memory::default(),
@@ -195,6 +212,7 @@ enum Action {
     Send,
     Publish,
     Cancel,
+    Signal,
     Fail,
     Room,
     Crash,
@@ -227,6 +245,7 @@ impl Life {
             let trigger = EventName::parse(EVENTS[index]).unwrap();
             FunctionConfig {
                 concurrency: if world.chance.one_in(3) { 1 } else { 8 },
+                starts_within: world.mood.signals_and_timeouts.then_some(STARTS_WITHIN),
                 ..FunctionConfig::new(function_id(index), vec![trigger])
             }
         };
@@ -298,6 +317,10 @@ impl Life {
             (12 * is_open, Action::Send),
             (12 * is_open, Action::Publish),
             (is_open, Action::Cancel),
+            (
+                12 * is_open * u64::from(mood.signals_and_timeouts),
+                Action::Signal,
+            ),
             (u64::from(mood.unknown_outcomes), Action::Fail),
             (2 * u64::from(mood.full_disks), Action::Room),
             (u64::from(mood.crashes), Action::Crash),
@@ -324,6 +347,7 @@ impl Life {
             Action::Send => self.send(),
             Action::Publish => self.publish(),
             Action::Cancel => self.cancel(),
+            Action::Signal => self.signal(),
             Action::Fail => {
                 let fault = self.chance.pick(&[Fault::Lost, Fault::Kept]);
                 let failed = self
@@ -438,6 +462,19 @@ impl Life {
         self.runtime.spawn(async move {
             let cancelled = engine.cancel(run).await;
             journal.note(format_args!("cancelled {run}: {cancelled:?}"));
+        });
+    }
+
+    fn signal(&self) {
+        let (engine, ledger, journal) = (self.engine(), self.ledger.clone(), self.journal.clone());
+        let number = self.number();
+        self.runtime.spawn(async move {
+            let data = number.to_string().into();
+            let reached = engine.signal(SIGNAL, data).await;
+            journal.note(format_args!("signal {number}: {reached:?}"));
+            if let Ok(Some(run)) = reached {
+                ledger.on_reached(run, number);
+            }
         });
     }
 
