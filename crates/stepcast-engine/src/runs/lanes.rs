@@ -2,10 +2,12 @@
 //! executed before in front of new ones; a lane holds the ids of some and leaves the rest in the store.
 //!
 //! Beside its own bound a function may have [`Limit`]s that count its runs by a key, by themselves or together with those of other
-//! functions. A run that finds its key taken lets those with other keys pass.
+//! functions. A run that finds its key taken lets those with other keys pass, also when they stand far behind it in the store.
+
+mod lane;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Weak},
 };
@@ -14,17 +16,16 @@ use parking_lot::Mutex;
 use stepcast_protocol::{FunctionId, RunId};
 use tokio::sync::Notify;
 
-use crate::store::RunRow;
-
-/// Ids that one lane holds in memory.
-const READY: usize = 4_096;
+pub(super) use self::lane::Depth;
+use self::lane::Lane;
+use crate::store::{DuePlace, RunRow};
 
 /// What a lane asks for. Called while nothing is locked but by the caller: start tasks and return.
 pub(super) trait Dispatch: Send + Sync {
     /// Lease this run; the place is its own.
     fn lease(&self, run: RunId, place: Place);
-    /// Read the runs of this function that are queued and due, and call [`Lanes::loaded`].
-    fn load(&self, function: FunctionId);
+    /// Read the runs of this function that are queued and due, after a place among them, and call [`Lanes::loaded`].
+    fn load(&self, function: FunctionId, after: Option<DuePlace>);
     /// All places are taken while runs wait: ask idle ones to go.
     fn relieve(&self);
 }
@@ -40,17 +41,14 @@ pub(super) struct Limit {
 /// A run that wants a place: one key per [`Limit`] of its function.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
-    pub(super) run: RunId,
-    /// Whether it was executed before.
-    pub(super) is_resumed: bool,
+    pub(super) place: DuePlace,
     pub(super) keys: Vec<String>,
 }
 
 impl From<&RunRow> for Candidate {
     fn from(row: &RunRow) -> Self {
         Self {
-            run: row.id,
-            is_resumed: row.lease > 0,
+            place: DuePlace::of(row),
             keys: row.keys.clone(),
         }
     }
@@ -68,88 +66,6 @@ enum Counted {
     /// The limit of this number.
     Function(FunctionId, usize),
     Shared(&'static str),
-}
-
-/// Those who wait with the same keys.
-#[derive(Default)]
-struct Queue {
-    resumed: VecDeque<(u64, RunId)>,
-    new: VecDeque<(u64, RunId)>,
-}
-
-impl Queue {
-    /// Where its first one stands among all of the lane.
-    fn turn(&self) -> Option<(bool, u64)> {
-        match (self.resumed.front(), self.new.front()) {
-            (Some((turn, _)), _) => Some((false, *turn)),
-            (None, Some((turn, _))) => Some((true, *turn)),
-            (None, None) => None,
-        }
-    }
-
-    fn pop(&mut self) -> Option<RunId> {
-        let first = self.resumed.pop_front().or_else(|| self.new.pop_front());
-        first.map(|(_, run)| run)
-    }
-}
-
-/// What a lane holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Depth {
-    pub(super) running: usize,
-    /// Those in memory.
-    pub(super) queued: usize,
-    /// Whether the store may have others.
-    pub(super) has_more: bool,
-}
-
-#[derive(Default)]
-struct Lane {
-    limit: usize,
-    limits: Vec<Limit>,
-    running: usize,
-    ready: BTreeMap<Vec<String>, Queue>,
-    waiting: usize,
-    next_turn: u64,
-    /// The store has queued runs that are not in `ready`.
-    more: bool,
-    loading: bool,
-    /// Something became ready while the store was being read, and may not be among what was read.
-    missed: bool,
-}
-
-impl Lane {
-    fn has_waiting(&self) -> bool {
-        self.waiting > 0 || self.more
-    }
-
-    fn push(&mut self, candidate: Candidate) {
-        let Candidate {
-            run,
-            is_resumed,
-            keys,
-        } = candidate;
-        let queue = self.ready.entry(keys).or_default();
-        let turn = (self.next_turn, run);
-        if is_resumed {
-            queue.resumed.push_back(turn);
-        } else {
-            queue.new.push_back(turn);
-        }
-        self.next_turn += 1;
-        self.waiting += 1;
-    }
-
-    fn slots(&self, function: &FunctionId, keys: &[String]) -> Vec<Slot> {
-        let slot = |(number, (limit, key)): (usize, (&Limit, &String))| Slot {
-            of: match limit.shared {
-                Some(name) => Counted::Shared(name),
-                None => Counted::Function(function.clone(), number),
-            },
-            key: key.clone(),
-        };
-        self.limits.iter().zip(keys).enumerate().map(slot).collect()
-    }
 }
 
 struct State {
@@ -179,7 +95,7 @@ pub(super) struct Place {
 
 enum Next {
     Lease(RunId, FunctionId, Vec<Slot>),
-    Load(FunctionId),
+    Load(FunctionId, Option<DuePlace>),
 }
 
 impl Lanes {
@@ -202,18 +118,23 @@ impl Lanes {
     pub(super) fn set(&self, function: &FunctionId, limit: usize, limits: Vec<Limit>) {
         {
             let mut state = self.0.state.lock();
-            let lane = state.lanes.entry(function.clone()).or_insert_with(|| Lane {
-                more: true,
-                ..Lane::default()
+            let lane = state.lanes.entry(function.clone()).or_insert_with(|| {
+                let mut lane = Lane::default();
+                lane.start_over();
+                lane
             });
-            (lane.limit, lane.limits) = (limit, limits);
+            lane.set(limit, limits);
         }
         self.fill();
     }
 
-    /// Lets no more runs of a function in: this program does not have it any more.
+    /// Lets no more runs of a function in: this program does not have it any more. Those that have a place are counted until they leave it.
     pub(super) fn remove(&self, function: &FunctionId) {
-        self.0.state.lock().lanes.remove(function);
+        let mut state = self.0.state.lock();
+        if let Some(lane) = state.lanes.get_mut(function) {
+            lane.leave();
+        }
+        state.forget_if_over(function);
     }
 
     /// Starts to let runs in.
@@ -222,10 +143,7 @@ impl Lanes {
             let mut state = self.0.state.lock();
             state.closed = false;
             state.dispatch = Some(dispatch);
-            for lane in state.lanes.values_mut() {
-                lane.more = true;
-                lane.missed = lane.loading;
-            }
+            state.lanes.values_mut().for_each(Lane::start_over);
         }
         self.fill();
     }
@@ -250,15 +168,10 @@ impl Lanes {
     /// How many runs of each function have a place or wait for one.
     pub(super) fn depths(&self) -> Vec<(FunctionId, Depth)> {
         let state = self.0.state.lock();
-        let depth = |(function, lane): (&FunctionId, &Lane)| {
-            let depth = Depth {
-                running: lane.running,
-                queued: lane.waiting,
-                has_more: lane.more,
-            };
-            (function.clone(), depth)
-        };
-        state.lanes.iter().map(depth).collect()
+        let lanes = state.lanes.iter();
+        lanes
+            .map(|(function, lane)| (function.clone(), lane.depth()))
+            .collect()
     }
 
     /// How many runs have a place.
@@ -286,11 +199,11 @@ impl Lanes {
             return None;
         }
         let lane = state.lanes.get(function)?;
-        if lane.more || lane.ready.contains_key(keys) || lane.running >= lane.limit {
+        if lane.is_gone() || lane.may_have_waiting(keys) || lane.running >= lane.limit {
             return None;
         }
         let slots = lane.slots(function, keys);
-        if !state.has_room(function, &slots) {
+        if !state.has_room(lane, &slots) {
             return None;
         }
         state.take(function, &slots);
@@ -306,17 +219,9 @@ impl Lanes {
         {
             let mut state = self.0.state.lock();
             // Runs of a function that this program does not have wait in the store.
-            let Some(lane) = state.lanes.get_mut(function) else {
-                return;
-            };
-            // One that was executed before goes in front of those in the store. Should a read of the store name it too, the second lease
-            // finds it taken.
-            let has_room = lane.waiting < READY && (!lane.more || candidate.is_resumed);
-            if !has_room {
-                lane.more = true;
-                lane.missed = lane.loading;
-            } else {
-                lane.push(candidate);
+            match state.lanes.get_mut(function) {
+                Some(lane) if !lane.is_gone() => lane.on_ready(candidate),
+                Some(_) | None => return,
             }
         }
         self.fill();
@@ -326,12 +231,7 @@ impl Lanes {
     pub(super) fn loaded(&self, function: &FunctionId, runs: Vec<Candidate>, complete: bool) {
         {
             let mut state = self.0.state.lock();
-            let Some(lane) = state.lanes.get_mut(function) else {
-                return;
-            };
-            lane.loading = false;
-            lane.more = std::mem::take(&mut lane.missed) || !complete;
-            runs.into_iter().for_each(|run| lane.push(run));
+            state.loaded(function, runs, complete);
         }
         self.fill();
     }
@@ -358,7 +258,7 @@ impl Lanes {
                         },
                     );
                 }
-                Ok(Some(Next::Load(function))) => dispatch.load(function),
+                Ok(Some(Next::Load(function, after))) => dispatch.load(function, after),
                 Ok(None) => return,
                 Err(Full) => return dispatch.relieve(),
             }
@@ -380,13 +280,10 @@ impl State {
             if !lane.has_waiting() {
                 continue;
             }
-            // Only an empty lane asks the store, which would name those again that wait for a key; also while nobody can be let in, so that
-            // it is known who waits.
-            if lane.waiting == 0 && !lane.loading {
-                let function = function.clone();
-                let lane = self.lanes.get_mut(&function).expect("it was just found");
-                lane.loading = true;
-                return Ok(Some(Next::Load(function)));
+            // Also while nobody can be let in, so that it is known who waits.
+            if lane.is_empty_with_more() {
+                found = Some((function.clone(), None));
+                break;
             }
             if lane.running >= lane.limit {
                 continue;
@@ -394,23 +291,55 @@ impl State {
             if full {
                 return Err(Full);
             }
-            if let Some((keys, slots)) = self.first_with_room(function, lane) {
-                found = Some((function.clone(), keys.to_vec(), slots));
+            let first = self.first_with_room(function, lane);
+            if first.is_some() || lane.can_look_further() {
+                let first = first.map(|(keys, slots)| (keys.to_vec(), slots));
+                found = Some((function.clone(), first));
                 break;
             }
         }
-        let Some((function, keys, slots)) = found else {
+        let Some((function, first)) = found else {
             return Ok(None);
         };
         let lane = self.lanes.get_mut(&function).expect("it was just found");
-        let queue = lane.ready.get_mut(&keys).expect("it was just found");
-        let run = queue.pop().expect("somebody waits in it");
-        if queue.turn().is_none() {
-            lane.ready.remove(&keys);
-        }
-        lane.waiting -= 1;
+        let Some((keys, slots)) = first else {
+            let after = lane.load();
+            return Ok(Some(Next::Load(function, after)));
+        };
+        let run = lane.pop(&keys);
         self.take(&function, &slots);
         Ok(Some(Next::Lease(run, function, slots)))
+    }
+
+    fn loaded(&mut self, function: &FunctionId, runs: Vec<Candidate>, complete: bool) {
+        // Out of the map, as it is asked who has room.
+        let Some(mut lane) = self.lanes.remove(function) else {
+            return;
+        };
+        let last = runs.last().map(|candidate| candidate.place);
+        let mut has_skipped = false;
+        if !lane.is_gone() {
+            for candidate in runs {
+                let has_space = lane.has_space_for(&candidate.keys) || {
+                    let slots = lane.slots(function, &candidate.keys);
+                    lane.is_first_of(&candidate.keys) && self.has_room(&lane, &slots)
+                };
+                if has_space {
+                    lane.push(candidate);
+                } else {
+                    has_skipped |= !lane.knows(&candidate);
+                }
+            }
+        }
+        lane.on_loaded(last, has_skipped, complete);
+        self.lanes.insert(function.clone(), lane);
+        self.forget_if_over(function);
+    }
+
+    fn forget_if_over(&mut self, function: &FunctionId) {
+        if self.lanes.get(function).is_some_and(Lane::is_over) {
+            self.lanes.remove(function);
+        }
     }
 
     /// The keys of the one whose turn it is among those for whom there is room.
@@ -419,21 +348,18 @@ impl State {
         function: &FunctionId,
         lane: &'a Lane,
     ) -> Option<(&'a [String], Vec<Slot>)> {
-        let with_room = lane.ready.iter().filter_map(|(keys, queue)| {
+        let with_room = lane.queues().filter_map(|(keys, queue)| {
             let slots = lane.slots(function, keys);
-            let has_room = self.has_room(function, &slots);
-            has_room.then_some((queue.turn()?, keys.as_slice(), slots))
+            let has_room = self.has_room(lane, &slots);
+            has_room.then_some((queue.turn()?, keys, slots))
         });
         let first = with_room.min_by_key(|(turn, _, _)| *turn);
         first.map(|(_, keys, slots)| (keys, slots))
     }
 
-    fn has_room(&self, function: &FunctionId, slots: &[Slot]) -> bool {
-        let Some(lane) = self.lanes.get(function) else {
-            return false;
-        };
+    fn has_room(&self, lane: &Lane, slots: &[Slot]) -> bool {
         let taken = |slot| self.taken.get(slot).copied().unwrap_or(0);
-        let mut slots = slots.iter().zip(&lane.limits);
+        let mut slots = slots.iter().zip(lane.limits());
         slots.all(|(slot, limit)| taken(slot) < limit.runs)
     }
 
@@ -460,6 +386,8 @@ impl State {
                 }
             }
         }
+        self.lanes.values_mut().for_each(Lane::on_room);
+        self.forget_if_over(function);
     }
 }
 

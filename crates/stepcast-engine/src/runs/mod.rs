@@ -1,7 +1,7 @@
 //! Runs: what executes, what waits, and what happens next.
 //!
 //! [`transition`] decides, without I/O. `Runs` carries its decisions out: it keeps the runs that are in memory (`cell`), gives them to the
-//! worker while there is room (`lanes`), and brings them what they wait for (`timers`, `waits`, the ends of other runs). `published` knows
+//! worker while there is room (`lanes`), and brings them what they wait for (`timers`, `waits` with `claims` before their commit, the ends of other runs). `published` knows
 //! which of a run's messages may still be taken back, `lifecycle` tells those who watch where a run is. For pages of npm
 //! `inngest`, `owners` tells that the run behind a channel has ended, `followers` where runs are to those who ask, `marks` keeps on which
 //! channels a run has published, as far as `frames` says. `tally` counts, `stats` says what was counted. It never polls user code and
@@ -84,7 +84,7 @@ use crate::{
     error::EngineError,
     hub::Hub,
     readiness::NotReady,
-    store::{RunQuery, Store, StoreError},
+    store::{DuePlace, RunQuery, Store, StoreError},
 };
 
 /// Time, chance and bounds of the runs of a process, and where what goes on beside them does.
@@ -358,10 +358,15 @@ impl Dispatch for Inner {
         });
     }
 
-    fn load(&self, function: FunctionId) {
+    fn load(&self, function: FunctionId, after: Option<DuePlace>) {
         let Some(runs) = self.handle() else { return };
         self.background.spawn(async move {
-            let query = RunQuery::Due { function: function.clone(), now: runs.0.clock.now(), limit: limits::PAGE_ROWS };
+            let query = RunQuery::Due {
+                function: function.clone(),
+                after,
+                now: runs.0.clock.now(),
+                limit: limits::PAGE_ROWS,
+            };
             match runs.0.store.runs(query).await {
                 Ok(rows) => {
                     let complete = rows.len() < limits::PAGE_ROWS;

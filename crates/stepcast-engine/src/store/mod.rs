@@ -28,7 +28,7 @@ pub use self::{
     },
     guards::Guards,
     rows::{
-        BodyKey, ChannelRow, EventQuery, EventWait, KeptRow, MessagePage, MessageQuery,
+        BodyKey, ChannelRow, DuePlace, EventQuery, EventWait, KeptRow, MessagePage, MessageQuery,
         NewestQuery, Outcome, Parent, Phase, RunIs, RunQuery, RunRow, StepRow, StepState,
         StoredEvent, StoredRun, Timer, TopicRow, Unsettled, Verb,
     },

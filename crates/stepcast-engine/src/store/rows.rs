@@ -456,13 +456,57 @@ pub struct Matching {
     pub value: serde_json::Value,
 }
 
+/// Where a run stands among those of its function that are queued and due: first those that were executed before, then oldest due first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DuePlace {
+    /// Whether it was never executed.
+    pub is_new: bool,
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// The run.
+    pub run: RunId,
+}
+
+impl DuePlace {
+    /// Before all others.
+    #[must_use]
+    pub fn first() -> Self {
+        Self {
+            is_new: false,
+            due_at: Timestamp::from_millis(i64::MIN),
+            run: RunId::from_bytes([0; 16]),
+        }
+    }
+
+    /// Where a queued run stands.
+    #[must_use]
+    pub const fn of(row: &RunRow) -> Self {
+        Self {
+            is_new: row.lease == 0,
+            due_at: row.due_at,
+            run: row.id,
+        }
+    }
+
+    /// Before all that are due at the same time.
+    #[must_use]
+    pub fn first_of_its_time(self) -> Self {
+        Self {
+            run: Self::first().run,
+            ..self
+        }
+    }
+}
+
 /// Which runs to read.
 #[derive(Debug, Clone)]
 pub enum RunQuery {
-    /// Those of a function that are queued and due: first those that were executed before, then oldest due first.
+    /// Those of a function that are queued and due, in the order of their [places](DuePlace).
     Due {
         /// The function.
         function: FunctionId,
+        /// Only those behind this place.
+        after: Option<DuePlace>,
         /// The time.
         now: Timestamp,
         /// At most so many.

@@ -7,8 +7,9 @@ use stepcast_protocol::{Event, FunctionId, Message, Origin, limits};
 
 use super::{Place, everything, put, samples::*};
 use crate::store::{
-    ChannelRow, EventQuery, EventWait, Guards, MessageQuery, Outcome, Parent, Phase, RunQuery,
-    RunRow, StepRow, StepState, StoredEvent, StoredRun, Timer, Verb, Write, rows::Matching,
+    ChannelRow, DuePlace, EventQuery, EventWait, Guards, MessageQuery, Outcome, Parent, Phase,
+    RunQuery, RunRow, StepRow, StepState, StoredEvent, StoredRun, Timer, Verb, Write,
+    rows::Matching,
 };
 
 pub(super) async fn every_write_reads_back(place: Box<dyn Place>) {
@@ -442,7 +443,18 @@ pub(super) async fn runs_are_found(place: Box<dyn Place>) {
     let function = FunctionId::parse("generate").unwrap();
     let due = |now, limit| RunQuery::Due {
         function: function.clone(),
+        after: None,
         now: at(now),
+        limit,
+    };
+    let behind = |is_new, due_at, run, limit| RunQuery::Due {
+        function: function.clone(),
+        after: Some(DuePlace {
+            is_new,
+            due_at: at(due_at),
+            run: run_id(run),
+        }),
+        now: at(30),
         limit,
     };
     let other = FunctionId::parse("other").unwrap();
@@ -450,6 +462,7 @@ pub(super) async fn runs_are_found(place: Box<dyn Place>) {
         (
             RunQuery::Due {
                 function: other,
+                after: None,
                 now: at(30),
                 limit: 9,
             },
@@ -460,6 +473,12 @@ pub(super) async fn runs_are_found(place: Box<dyn Place>) {
         (due(30, 2), vec![1, 2]),
         (due(29, 1), vec![2]),
         (due(9, 9), vec![]),
+        (behind(false, 29, 9, 9), vec![1, 2, 3]),
+        (behind(false, 29, 9, 1), vec![1]),
+        (behind(false, 30, 1, 9), vec![2, 3]),
+        (behind(true, 9, 9, 9), vec![2, 3]),
+        (behind(true, 10, 2, 9), vec![3]),
+        (behind(true, 10, 3, 9), vec![]),
         (RunQuery::OfEvent(event_id(1), 9), vec![1, 3]),
         (RunQuery::OfEvent(event_id(1), 1), vec![1]),
         (RunQuery::Newest(None, 2), vec![9, 8]),

@@ -6,8 +6,8 @@ use stepcast_protocol::{ChannelName, Event, EventId, EventName, RunId, StepId, l
 
 use super::{apply::expired_runs, tables::Tables};
 use crate::store::{
-    ChannelRow, EventQuery, EventWait, Phase, RunQuery, RunRow, StoreError, StoredEvent, StoredRun,
-    Timer,
+    ChannelRow, DuePlace, EventQuery, EventWait, Phase, RunQuery, RunRow, StoreError, StoredEvent,
+    StoredRun, Timer,
 };
 
 pub(super) fn channel(tables: &Tables, name: &ChannelName) -> Option<ChannelRow> {
@@ -44,14 +44,18 @@ pub(super) fn runs(tables: &Tables, query: &RunQuery) -> Vec<RunRow> {
     match *query {
         RunQuery::Due {
             ref function,
+            after,
             now,
             limit,
         } => {
             let is_due = |row: &&RunRow| {
-                row.phase == Phase::Queued && row.function == *function && row.due_at <= now
+                row.phase == Phase::Queued
+                    && row.function == *function
+                    && row.due_at <= now
+                    && after.is_none_or(|after| DuePlace::of(row) > after)
             };
             let mut due: Vec<_> = rows.filter(is_due).collect();
-            due.sort_by_key(|row| (row.lease == 0, row.due_at, row.id));
+            due.sort_by_key(|row| DuePlace::of(row));
             page(due, limit)
         }
         RunQuery::OfEvent(event, limit) => page(rows.filter(|row| row.event == event), limit),

@@ -15,8 +15,8 @@ use super::{
     schema::{OFFSET_FLOOR, STEP_DONE, STEP_OPEN, STEP_WAITING},
 };
 use crate::store::{
-    ChannelRow, EventQuery, EventWait, Outcome, Parent, RunQuery, RunRow, StepRow, StepState,
-    StoreError, StoredEvent, StoredRun, Timer,
+    ChannelRow, DuePlace, EventQuery, EventWait, Outcome, Parent, RunQuery, RunRow, StepRow,
+    StepState, StoreError, StoredEvent, StoredRun, Timer,
 };
 
 type Answer<T> = Result<T, StoreError>;
@@ -120,12 +120,22 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Answer<Vec<RunRow>> {
     match *query {
         RunQuery::Due {
             ref function,
+            after,
             now,
             limit,
         } => {
-            let mut found = due(conn, "lease > 0", function, now, limit)?;
-            let left = limit.saturating_sub(found.len());
-            found.extend(due(conn, "lease = 0", function, now, left)?);
+            let after = after.unwrap_or_else(DuePlace::first);
+            let of_new = DuePlace {
+                is_new: true,
+                ..DuePlace::first()
+            };
+            let mut found = if after.is_new {
+                Vec::new()
+            } else {
+                due(conn, "lease > 0", function, after, now, limit)?
+            };
+            let (after, left) = (after.max(of_new), limit.saturating_sub(found.len()));
+            found.extend(due(conn, "lease = 0", function, after, now, left)?);
             Ok(found)
         }
         RunQuery::OfEvent(event, limit) => page(
@@ -166,15 +176,24 @@ fn due(
     conn: &Connection,
     condition: &str,
     function: &FunctionId,
+    after: DuePlace,
     now: Timestamp,
     limit: usize,
 ) -> Answer<Vec<RunRow>> {
+    let (due_at, run) = (after.due_at.as_millis(), after.run.to_bytes());
     page(
         conn,
         &format!(
-            "{RUN} WHERE phase = 0 AND {condition} AND function = ?1 AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3"
+            "{RUN} WHERE phase = 0 AND {condition} AND function = ?1 AND due_at <= ?2 AND (due_at, id) > (?4, ?5) \
+             ORDER BY due_at, id LIMIT ?3"
         ),
-        params![function.as_str(), now.as_millis(), capped(limit)],
+        params![
+            function.as_str(),
+            now.as_millis(),
+            capped(limit),
+            due_at,
+            run
+        ],
         decode_run,
     )
 }

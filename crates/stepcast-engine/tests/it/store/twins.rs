@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
 use proptest::prelude::*;
 use stepcast_engine::store::{
-    Batch, BodyKey, EventQuery, EventWait, Expect, Fence, MessageQuery, NewestQuery, Outcome,
-    Parent, Phase, RunQuery, RunRow, StepRow, StepState, Store, StoreExt, Timer, Verb, Void, Write,
+    Batch, BodyKey, DuePlace, EventQuery, EventWait, Expect, Fence, MessageQuery, NewestQuery,
+    Outcome, Parent, Phase, RunQuery, RunRow, StepRow, StepState, Store, StoreExt, Timer, Verb,
+    Void, Write,
     conformance::{Place, samples},
 };
 use stepcast_protocol::{
@@ -317,12 +318,20 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         say(&store.events(query).await.unwrap());
     }
     let function = FunctionId::parse("generate").unwrap();
+    let due = |after| RunQuery::Due {
+        function: function.clone(),
+        after,
+        now: samples::at(3_000),
+        limit: 2,
+    };
+    let behind = DuePlace {
+        is_new: true,
+        due_at: samples::at(1_000),
+        run: nth_run(1),
+    };
     for query in [
-        RunQuery::Due {
-            function,
-            now: samples::at(3_000),
-            limit: 2,
-        },
+        due(None),
+        due(Some(behind)),
         RunQuery::Newest(Some(nth_run(2)), 9),
         RunQuery::OfEvent(event_id(1), 9),
         RunQuery::EndedBefore(samples::at(4_000), 2),
