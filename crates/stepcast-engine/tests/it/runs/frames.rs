@@ -184,7 +184,7 @@ async fn a_channel_of_several_runs_is_told_when_what_handles_a_failure_of_any_ha
     assert_eq!(page.told(), []);
     handler.returns().await;
     let (kind, ..) = page.hears(&world).await;
-    assert_eq!(kind, Kind::Ended);
+    assert_eq!(kind, OTHERS);
     page.hears_nothing(&world).await;
 }
 
