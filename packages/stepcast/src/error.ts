@@ -60,13 +60,9 @@ const LATER = /^(overloaded|too_many|outcome_unknown|closing|unreachable|in_use|
 
 /** The error of an HTTP answer that is none of success. */
 export async function refusalOf(response: Response): Promise<RealtimeError> {
-  const text = await response.text().catch(() => "");
-  try {
-    const { code, error } = JSON.parse(text) as { code?: unknown; error?: unknown };
-    if (typeof code === "string") return new RealtimeError(code, String(error));
-  } catch {
-    // Something between us and the server has answered.
-  }
-  const code = response.status === 401 ? "bad_token" : response.status === 403 ? "forbidden" : "unreachable";
-  return new RealtimeError(code, `server has answered ${response.status}: ${text.slice(0, 40)}`);
+  const { status } = response;
+  const code = status === 401 ? "bad_token" : status === 403 ? "forbidden" : "unreachable";
+  // When it is not our JSON, something between us and the server has answered.
+  const said = (await response.json().catch(() => null)) as { code?: string; error?: string } | null;
+  return new RealtimeError(said?.code ?? code, said?.error ?? `server has answered ${status}`);
 }

@@ -8,15 +8,15 @@ interface MessageBase {
   id: string;
   createdAt: Date;
   /** The run that has published it. */
-  runId?: string;
-  fnId?: string;
-  envId?: string;
+  runId?: string | undefined;
+  fnId?: string | undefined;
+  envId?: string | undefined;
   /** The step that has published it; absent when the function's body did. */
-  stepId?: string;
+  stepId?: string | undefined;
   /** Which try of the step it was, from 1. */
-  attempt?: number;
+  attempt?: number | undefined;
   /** The message stands for all that its topic has come to, or that one attempt has said, so far. */
-  isSnapshot?: true;
+  isSnapshot?: true | undefined;
 }
 
 /** A message of one topic. */

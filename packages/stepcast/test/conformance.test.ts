@@ -6,10 +6,10 @@ import path from "node:path";
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { Contents } from "../src/contents/contents.js";
-import { Pool } from "../src/connection/pool.js";
+import { createContents } from "../src/contents/contents.js";
+import { createPool, type Pool } from "../src/connection/pool.js";
 import type { RealtimeError } from "../src/error.js";
-import { Reading } from "../src/subscription/reading.js";
+import { createReading, type Reading } from "../src/subscription/reading.js";
 import { opaque, pass, world } from "./support/platform.js";
 
 const FOLDER = path.resolve(import.meta.dirname, "../../../conformance");
@@ -63,7 +63,7 @@ test.each(files)("%s", async (file) => {
 
 /** One reader of a channel with what it holds. */
 class Reader {
-  readonly contents = new Contents({}, null);
+  readonly contents = createContents({}, null);
   readonly reading: Reading;
   error: RealtimeError | null = null;
   tokens: string[];
@@ -72,7 +72,7 @@ class Reader {
     this.tokens = tokens;
     const token = () => opaque(this.tokens.length > 1 ? (this.tokens.shift() as string) : (this.tokens[0] as string));
     const options = { channel, topics, from, token: () => token };
-    this.reading = new Reading(pool, options, {
+    this.reading = createReading(pool, options, {
       onChange: (change) => void this.contents.apply(change),
       onStatus: (_, error) => void (this.error = error),
       onError: (error) => void (this.error = error),
@@ -84,7 +84,7 @@ class Reader {
 class Player {
   readonly #name: string;
   readonly #world = world();
-  readonly #pool = new Pool(this.#world);
+  readonly #pool = createPool(this.#world);
   readonly #values = new Map<string, unknown>();
   readonly #tokens = new Map<string, { channel: string; topics: string[] }>();
   readonly #readers = new Map<string, Reader>();
@@ -109,13 +109,13 @@ class Player {
   check(expected: Line): void {
     const { text, gap, error, ...channels } = expected;
     const held = [...this.#readers].map(([channel, reader]) => {
-      const { messages } = reader.contents.commit();
+      const messages = reader.contents.commit();
       return [channel, messages.all.map(({ data }) => data)];
     });
     expect(Object.fromEntries(held)).toEqual(channels);
     expect([...this.#readers.values()].at(-1)?.error?.code).toBe(error);
-    const first = [...this.#readers.values()][0]?.contents.state;
-    if (text) expect(first?.messages.text).toMatchObject(text);
+    const first = [...this.#readers.values()][0]?.contents;
+    if (text) expect(first?.commit().text).toMatchObject(text);
     const known = Object.entries(gap ?? {}).map(([key, value]) => [key, value === "<any>" ? expect.any(String) : this.#value(key, value)]);
     if (gap) expect(first?.gap).toMatchObject(Object.fromEntries(known));
     else expect(first?.gap ?? null).toBeNull();

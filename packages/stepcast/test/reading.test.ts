@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { Pool } from "../src/connection/pool.js";
+import { createPool, type Pool } from "../src/connection/pool.js";
 import type { TokenInput } from "../src/connection/token.js";
-import { Reading, type ReadingOptions } from "../src/subscription/reading.js";
+import { createReading, type ReadingOptions } from "../src/subscription/reading.js";
 import { data, opaque, pass, tokenFor, world } from "./support/platform.js";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -10,16 +10,16 @@ afterEach(() => void vi.useRealTimers());
 
 const TOKEN = tokenFor("c", ["t"]);
 
-function reader(at = world(), options: Partial<Omit<ReadingOptions, "token">> & { token?: TokenInput } = {}, pool = new Pool(at)) {
+function reader(at = world(), options: Partial<Omit<ReadingOptions, "token">> & { token?: TokenInput } = {}, pool = createPool(at)) {
   const statuses: string[] = [];
   const got: unknown[] = [];
   const replaying: boolean[] = [];
   const { token = () => TOKEN, ...rest } = options;
-  const reading = new Reading(pool, { channel: "c", topics: ["t"], ...rest, token: () => token }, {
+  const reading = createReading(pool, { channel: "c", topics: ["t"], ...rest, token: () => token }, {
     onChange: (change) => got.push(change.kind === "message" ? change.message.data : change.kind),
     onStatus: (status, error) => statuses.push(error ? `${status}:${error.code}` : status),
     onError: (error) => statuses.push(error.code),
-    onReplaying: (is) => replaying.push(is),
+    onReplaying: () => replaying.push(reading.isReplaying),
   });
   reading.start();
   return { at, pool, reading, statuses, got, replaying };
@@ -106,7 +106,7 @@ describe("a connection", () => {
     await pass(60_000);
     expect(at.sockets).toHaveLength(1);
     expect(statuses.at(-1)).toBe("closed:unreachable");
-    expect(reading.isRunning).toBe(false);
+    expect(reading.isRunning()).toBe(false);
   });
 
   test("ends for good when the protocol is broken", async () => {

@@ -15,14 +15,14 @@ export interface Down {
 /** Who reads a channel over a line. */
 export interface LineReader {
   readonly session: Session;
-  /** It stands. `seconds` is how long it may go on with the token that was shown; absent when there is no end. */
+  /** Where the server is. */
+  readonly origin: string;
+  /** What is shown to the server. */
+  readonly token: Token | undefined;
+  /** It is read. `seconds` is how long it may go on with the token that was shown, the first one or another; absent when there is no end. */
   onOpen(seconds?: number): void;
   onFrame(frame: ChannelFrame): void;
-  /** It may go on for so long. */
-  onAuthenticated(seconds: number): void;
-  /** The token that was shown to go on is not taken. */
-  onTokenRefused(error: RealtimeError): void;
-  /** The line goes on without this reader. */
+  /** What was asked is not done: to read, or to go on with another token. */
   onRefused(error: RealtimeError): void;
   /** The line is gone. */
   onDown(down: Down): void;
@@ -30,8 +30,8 @@ export interface LineReader {
 
 /** What frames come over. */
 export interface Line {
-  /** Shows another token. */
-  auth(reader: LineReader, token: Token): void;
+  /** Shows the reader's token, which is another one. */
+  auth(reader: LineReader): void;
   /** The reader has gone. */
   detach(reader: LineReader): void;
   /** Looks whether the server is there. */

@@ -1,29 +1,18 @@
-import type { Platform } from "./platform.js";
-
 /** One thing that is to happen later, once. */
-export class Timer {
-  readonly #platform: Platform;
-  #timer: unknown;
-
-  constructor(platform: Platform) {
-    this.#platform = platform;
-  }
-
-  get isSet(): boolean {
-    return this.#timer !== undefined;
-  }
-
+export interface Timer {
   /** In so many milliseconds, instead of when it was to happen before. */
-  set(milliseconds: number, callback: () => void): void {
-    this.clear();
-    this.#timer = this.#platform.setTimeout(() => {
-      this.#timer = undefined;
-      callback();
-    }, milliseconds);
-  }
+  set(milliseconds: number, callback: () => void): void;
+  clear(): void;
+}
 
-  clear(): void {
-    this.#platform.clearTimeout(this.#timer);
-    this.#timer = undefined;
-  }
+export function createTimer(): Timer {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const clear = () => clearTimeout(timer);
+  return {
+    set(milliseconds, callback) {
+      clear();
+      timer = setTimeout(callback, milliseconds);
+    },
+    clear,
+  };
 }

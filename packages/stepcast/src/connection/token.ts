@@ -33,92 +33,57 @@ export interface Token {
   readonly mintedAt: Cursor | undefined;
 }
 
-/** Looks at a token; what it says of itself is used where it can be read. */
-export function readToken(value: unknown): Token {
-  if (typeof value === "string") {
-    const text = value.trim();
-    if (!text.startsWith("{")) return withClaims(text, {});
-    try {
-      value = JSON.parse(text);
-    } catch {
-      throw invalid(text);
-    }
-  }
-  const given = value as Partial<SubscriptionToken> | null | undefined;
-  if (typeof given !== "object" || given === null || typeof given.key !== "string") throw invalid(value);
-  return withClaims(given.key.trim(), given);
-}
-
-function withClaims(key: string, given: Partial<SubscriptionToken>): Token {
-  if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(key)) throw invalid(key);
-  const { url, read } = claims(key);
-  const name = nameOf(given.channel) || undefined;
-  return {
-    key,
-    base: url ?? given.apiBaseUrl,
-    channel: read?.channel ?? name,
-    topics: read?.topics ?? given.topics,
-    mintedAt: isCursor(read?.cursor) ? read.cursor : undefined,
-  };
-}
-
 interface Claims {
   url?: string;
   read?: { channel?: string; topics?: string[]; cursor?: string };
 }
 
+/** Looks at a token; what it says of itself is used where it can be read. */
+export function readToken(value: unknown): Token {
+  try {
+    const given = typeof value !== "string" ? value : /^\s*\{/.test(value) ? JSON.parse(value) : { key: value };
+    const { key, apiBaseUrl, channel, topics } = given as SubscriptionToken & { key: string };
+    const text = key.trim();
+    if (!/^[\w-]+\.[\w-]+\.[\w-]*$/.test(text)) throw text;
+    const { url, read } = claims(text);
+    return {
+      key: text,
+      base: url ?? apiBaseUrl,
+      channel: read?.channel ?? (nameOf(channel) || undefined),
+      topics: read?.topics ?? topics,
+      mintedAt: isCursor(read?.cursor) ? read.cursor : undefined,
+    };
+  } catch {
+    const text = typeof value === "string" ? value.trim() : `{${Object.keys(Object(value))}}`;
+    throw new RealtimeError("invalid_token", `token is none: \`${text.slice(0, 40)}\``);
+  }
+}
+
 /** What our own tokens say; of those of others, nothing. */
 function claims(key: string): Claims {
   try {
-    const bytes = atob((key.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"));
-    const text = new TextDecoder().decode(Uint8Array.from(bytes, (char) => char.charCodeAt(0)));
-    return (JSON.parse(text) as Claims | null) ?? {};
+    const text = atob((key.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"));
+    const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
+    return (JSON.parse(new TextDecoder().decode(bytes)) as Claims | null) ?? {};
   } catch {
     return {};
   }
 }
 
-function invalid(value: unknown): RealtimeError {
-  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
-  return new RealtimeError("invalid_token", `token is none: \`${text.slice(0, 40)}\``);
-}
-
-/** Where a reader's tokens come from. One is asked for at a time. */
-export class Tokens {
-  readonly #input: () => TokenInput | undefined;
-  #asking: Promise<Token> | undefined;
-
-  constructor(input: () => TokenInput | undefined) {
-    this.#input = input;
+/** Gets a token from where it comes from. */
+export async function askToken(input: TokenInput | undefined): Promise<Token> {
+  if (input === undefined) throw new RealtimeError("invalid_token", "no token was given");
+  if (typeof input !== "function") return readToken(input);
+  let value: unknown;
+  try {
+    value = await input();
+  } catch (cause) {
+    throw cause instanceof RealtimeError ? cause : new RealtimeError("token_failed", `token cannot be had: ${cause}`, cause);
   }
-
-  /** Whether another one can be had. */
-  get canRefresh(): boolean {
-    return typeof this.#input() === "function";
-  }
-
-  get(): Promise<Token> {
-    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
-    return this.#asking;
-  }
-
-  async #ask(): Promise<Token> {
-    const input = this.#input();
-    if (input === undefined) throw new RealtimeError("invalid_token", "no token was given");
-    if (typeof input !== "function") return readToken(input);
-    let value: unknown;
-    try {
-      value = await input();
-    } catch (cause) {
-      if (cause instanceof RealtimeError) throw cause;
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new RealtimeError("token_failed", `token cannot be had: ${why}`, cause);
-    }
-    try {
-      return readToken(value);
-    } catch (cause) {
-      // The next one may be good: a page of login, or a proxy, has answered.
-      throw new RealtimeError("invalid_token", (cause as Error).message, undefined, true);
-    }
+  try {
+    return readToken(value);
+  } catch (cause) {
+    // The next one may be good: a page of login, or a proxy, has answered.
+    throw new RealtimeError("invalid_token", (cause as Error).message, undefined, true);
   }
 }

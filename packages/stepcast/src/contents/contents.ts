@@ -1,9 +1,9 @@
 import type { TopicMessage } from "../message.js";
 import { compare } from "../protocol/cursor.js";
-import type { Change, Gap } from "../protocol/session.js";
-import { Log } from "./log.js";
-import { onNews, type RunState } from "./run.js";
-import { Texts } from "./texts.js";
+import { type Change, messagesOf, type Rollback } from "../protocol/session.js";
+import { createLog } from "./log.js";
+import { NOBODY, onNews, type RunState } from "./run.js";
+import { createTexts, type Source } from "./texts.js";
 
 /** What is missing of a topic. */
 export interface GapState {
@@ -34,189 +34,137 @@ export interface MessagesState {
   readonly truncated: boolean;
 }
 
-/** What all changes have come to. */
-export interface ContentsState {
-  readonly messages: MessagesState;
+/** None yet. */
+export const EMPTY: MessagesState = { byTopic: {}, all: [], last: null, delta: [], text: {}, truncated: false };
+
+/** Folds changes into what a page shows. */
+export interface Contents {
+  /** Where the run is. */
   readonly run: RunState;
+  /** The last loss. */
   readonly gap: GapState | null;
+  /** Takes a change in; says which messages it has made void. */
+  apply(change: Change): string[];
+  /** The messages as they are now; the same as before when nothing has changed. */
+  commit(): MessagesState;
+  /** Forgets everything. */
+  clear(): void;
+  /** The connection stands: what it is about is under way. */
+  onOpen(): void;
 }
 
-const NOBODY: RunState = { status: "unknown", result: undefined, news: undefined };
+export function createContents(topics: Readonly<Record<string, { text?: string }>>, historyLimit: number | null): Contents {
+  let log = createLog(historyLimit);
+  let texts = createTexts(topics);
+  let byTopic: Record<string, TopicMessage | undefined> = {};
+  let last: TopicMessage | null = null;
+  let delta: TopicMessage[] = [];
+  let isChanged = false;
+  let shown = EMPTY;
 
-/** Nothing yet. */
-export const EMPTY: ContentsState = {
-  messages: { byTopic: {}, all: [], last: null, delta: [], text: {}, truncated: false },
-  run: NOBODY,
-  gap: null,
-};
-
-/** Folds changes into what a page shows. Nothing is seen before `commit`. */
-export class Contents {
-  readonly #log: Log;
-  readonly #texts: Texts;
-  #byTopic: Record<string, TopicMessage | undefined> = {};
-  #last: TopicMessage | null = null;
-  #pending: TopicMessage[] = [];
-  #run = NOBODY;
-  #gap: GapState | null = null;
-  #isTextChanged = false;
-  #isChanged = false;
-  #state = EMPTY;
-
-  constructor(topics: Readonly<Record<string, { text?: string }>>, historyLimit: number | null) {
-    this.#log = new Log(historyLimit);
-    this.#texts = new Texts(topics);
+  function add(message: TopicMessage): void {
+    log.add(message);
+    texts.add(message);
+    byTopic[message.topic] = message;
+    if (!last || compare(last.id, message.id) <= 0) last = message;
   }
 
-  get state(): ContentsState {
-    return this.#state;
+  /** The messages take the place of everything that is held of the topic. */
+  function replace(topic: string, messages: readonly TopicMessage[]): void {
+    remove(topic, () => true);
+    messages.forEach(add);
   }
 
-  /** Takes a change in; says which messages it has made void. */
-  apply(change: Change): string[] {
-    if (change.kind === "run") return this.#onRun(change.data);
-    if (change.topic === "$run") return this.#onRunTopic(change);
-    this.#isChanged = true;
-    switch (change.kind) {
-      case "message":
-        this.#add(change.message);
+  function remove(topic: string, isVoid: (source: Source) => boolean): string[] {
+    const isGone = (message?: TopicMessage | null) => message?.topic === topic && isVoid(message);
+    texts.remove(topic, isVoid);
+    delta = delta.filter((message) => !isGone(message));
+    const gone = log.remove(isGone);
+    if (isGone(byTopic[topic])) byTopic[topic] = log.findLast((message) => message.topic === topic);
+    if (isGone(last)) last = log.findLast(() => true) ?? null;
+    return gone.map(({ id }) => id);
+  }
+
+  function rollback({ topic, id, after, runId, stepId, attempt, messages }: Rollback): string[] {
+    const ids = remove(
+      topic,
+      (by) => by.runId === runId && by.stepId === stepId && by.attempt === attempt && compare(after, by.id) < 0 && compare(by.id, id) < 0,
+    );
+    // What is left is not new.
+    if (messages) replace(topic, messages);
+    return ids;
+  }
+
+  function closeGap(topic: string, to: string): void {
+    if (self.gap?.topic === topic && !self.gap.to) self.gap = { ...self.gap, to };
+  }
+
+  const self = {
+    run: NOBODY,
+    gap: null as GapState | null,
+    apply(change: Change): string[] {
+      const messages = messagesOf(change);
+      if (change.kind === "run" || change.topic === "$run") {
+        self.run = onNews(self.run, change.kind === "run" ? change.data : messages.at(-1)?.data);
         return [];
-      case "snapshot":
-        this.#closeGap(change.topic, change.id);
-        this.#replace(change.topic, change.messages);
-        return [];
-      case "rollback":
-        return this.#rollback(change);
-      case "gap":
-        return this.#onGap(change);
-    }
-  }
-
-  /** Everything so far becomes visible. */
-  commit(): ContentsState {
-    const delta = this.#pending;
-    this.#pending = [];
-    const { messages, run, gap } = this.#state;
-    if (!this.#isChanged && run === this.#run && gap === this.#gap) return this.#state;
-    if (!this.#isChanged) return (this.#state = { messages, run: this.#run, gap: this.#gap });
-    this.#log.add(delta);
-    const view = this.#log.view();
-    const text = this.#isTextChanged ? kept(messages.text, this.#texts.all()) : messages.text;
-    this.#isChanged = this.#isTextChanged = false;
-    const next: MessagesState = {
-      byTopic: kept(messages.byTopic, { ...this.#byTopic }),
-      get all() {
-        return view.all;
-      },
-      last: this.#last,
-      delta: delta.length === 0 && messages.delta.length === 0 ? messages.delta : delta,
-      text,
-      truncated: this.#log.isTruncated,
-    };
-    return (this.#state = { messages: next, run: this.#run, gap: this.#gap });
-  }
-
-  /** Forgets everything. */
-  clear(): void {
-    this.#run = NOBODY;
-    this.#log.clear();
-    this.#texts.clear();
-    [this.#byTopic, this.#last, this.#pending, this.#gap] = [{}, null, [], null];
-    [this.#isChanged, this.#isTextChanged] = [true, true];
-  }
-
-  /** The connection stands: what it is about is under way. */
-  onOpen(): void {
-    if (this.#run.status === "unknown") this.#run = { ...this.#run, status: "running" };
-  }
-
-  #add(message: TopicMessage): void {
-    const { topic } = message;
-    this.onOpen();
-    this.#closeGap(topic, message.id);
-    this.#pending.push(message);
-    this.#show(message);
-    this.#texts.append(message);
-    this.#isTextChanged = true;
-  }
-
-  #show(message: TopicMessage): void {
-    this.#byTopic[message.topic] = message;
-    if (!this.#last || compare(this.#last.id, message.id) <= 0) this.#last = message;
-  }
-
-  /** The messages take the place of everything that is held of the topic; what is in `fresh` of them is new. */
-  #replace(topic: string, messages: readonly TopicMessage[], fresh = messages): void {
-    this.#remove(topic, () => true);
-    this.#texts.replace(topic, messages);
-    this.#isTextChanged = true;
-    if (fresh.length === 0) this.#log.add(messages);
-    for (const message of messages) this.#show(message);
-    this.#pending.push(...fresh);
-  }
-
-  #rollback(change: Change & { kind: "rollback" }): string[] {
-    const { topic, id, after, runId, stepId, attempt, messages } = change;
-    const isVoid = (message: TopicMessage) =>
-      message.runId === runId &&
-      message.stepId === stepId &&
-      message.attempt === attempt &&
-      compare(after, message.id) < 0 &&
-      compare(message.id, id) < 0;
-    const ids = this.#remove(topic, isVoid);
-    this.#texts.rollback(change);
-    this.#isTextChanged = true;
-    if (messages) this.#replace(topic, messages, []);
-    return ids;
-  }
-
-  #onGap({ topic, reason, keepTo, heldTo }: Gap): string[] {
-    const ids = this.#remove(topic, (message) => compare(message.id, keepTo) > 0);
-    this.#texts.cut(topic, keepTo);
-    this.#isTextChanged = true;
-    this.#gap = { topic, reason, from: heldTo ?? null, to: null, missing: null };
-    return ids;
-  }
-
-  #closeGap(topic: string, to: string): void {
-    if (this.#gap?.topic === topic && this.#gap.to === null) this.#gap = { ...this.#gap, to };
-  }
-
-  #onRun(data: unknown): string[] {
-    this.#run = onNews(this.#run, data);
-    return [];
-  }
-
-  #onRunTopic(change: Exclude<Change, { kind: "run" }>): string[] {
-    const messages = change.kind === "message" ? [change.message] : "messages" in change ? change.messages : [];
-    const newest = messages?.at(-1);
-    return newest ? this.#onRun(newest.data) : [];
-  }
-
-  #remove(topic: string, isVoid: (message: TopicMessage) => boolean): string[] {
-    const isGone = (message: TopicMessage) => message.topic === topic && isVoid(message);
-    const ids = this.#log.remove(isGone);
-    this.#pending = this.#pending.filter((message) => {
-      if (isGone(message)) ids.push(message.id);
-      return !isGone(message);
-    });
-    const newest = (isWanted: (message: TopicMessage) => boolean) =>
-      this.#pending.filter(isWanted).at(-1) ?? this.#log.findLast(isWanted);
-    const shown = this.#byTopic[topic];
-    if (shown && isGone(shown)) this.#setShown(topic, newest((message) => message.topic === topic));
-    if (this.#last && isGone(this.#last)) this.#last = newest(() => true) ?? null;
-    return ids;
-  }
-
-  #setShown(topic: string, message: TopicMessage | undefined): void {
-    if (message) this.#byTopic[topic] = message;
-    else delete this.#byTopic[topic];
-  }
+      }
+      const { topic } = change;
+      isChanged = true;
+      switch (change.kind) {
+        case "message":
+          closeGap(topic, change.message.id);
+          add(change.message);
+          delta.push(change.message);
+          return [];
+        case "snapshot":
+          closeGap(topic, change.id);
+          replace(topic, messages);
+          delta.push(...messages);
+          return [];
+        case "rollback":
+          return rollback(change);
+        case "gap":
+          self.gap = { topic, reason: change.reason, from: change.heldTo ?? null, to: null, missing: null };
+          return remove(topic, ({ id }) => compare(id, change.keepTo) > 0);
+      }
+    },
+    commit(): MessagesState {
+      if (!isChanged) return shown;
+      const view = log.view();
+      shown = {
+        byTopic: kept(shown.byTopic, { ...byTopic }),
+        get all() {
+          return view();
+        },
+        last,
+        delta: delta.length + shown.delta.length > 0 ? delta : shown.delta,
+        text: kept(shown.text, texts.all()),
+        truncated: log.isTruncated(),
+      };
+      delta = [];
+      isChanged = false;
+      return shown;
+    },
+    clear(): void {
+      log = createLog(historyLimit);
+      texts = createTexts(topics);
+      byTopic = {};
+      last = null;
+      delta = [];
+      self.run = NOBODY;
+      self.gap = null;
+      isChanged = true;
+    },
+    onOpen(): void {
+      if (self.run.status === "unknown") self.run = { ...self.run, status: "running" };
+    },
+  };
+  return self;
 }
 
 /** The one before, when nothing in it has changed. */
-function kept<T extends Record<string, unknown>>(before: T, after: T): T {
-  const keys = Object.keys(after);
+export function kept<T extends object>(before: T, after: T): T {
+  const keys = Object.keys(after) as (keyof T)[];
   const isSame = keys.length === Object.keys(before).length && keys.every((key) => before[key] === after[key]);
   return isSame ? before : after;
 }

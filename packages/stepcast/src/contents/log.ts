@@ -4,124 +4,83 @@ import { compare } from "../protocol/cursor.js";
 /** Characters of JSON that a log without a limit keeps. */
 const MOST = 16 * 1024 * 1024;
 
-/** Part of a log that does not change any more; read as an array when somebody wants it. */
-export interface View {
-  readonly all: TopicMessage[];
-}
-
 /**
  * The newest messages in the order of their offsets. It grows in place; views of it are of what it was, and nothing is copied for those
  * that nobody reads.
  */
-export class Log {
-  readonly #limit: number;
-  readonly #isBounded: boolean;
-  #messages: TopicMessage[] = [];
-  #start = 0;
-  #size = 0;
-  #isTruncated = false;
-
-  /** `null` keeps as many as fit into 16 MiB. */
-  constructor(limit: number | null) {
-    this.#isBounded = limit === null;
-    this.#limit = limit === null ? Infinity : Math.max(0, limit);
-  }
-
-  /** Whether a log without a limit has let go of messages. */
-  get isTruncated(): boolean {
-    return this.#isTruncated;
-  }
-
-  get length(): number {
-    return this.#messages.length - this.#start;
-  }
-
-  /** Adds messages; each at its place. */
-  add(messages: readonly TopicMessage[]): void {
-    let last = this.#messages.at(-1)?.id;
-    const inOrder = messages.every(({ id }) => {
-      const follows = last === undefined || compare(last, id) < 0;
-      last = id;
-      return follows;
-    });
-    if (inOrder) for (const message of messages) this.#messages.push(message);
-    else this.#replace(merged([...this.#kept(), ...messages]));
-    if (this.#isBounded) for (const message of messages) this.#size += sizeOf(message);
-    this.#trim();
-  }
-
+export interface Log {
+  /** Adds a message at its place; of two with the same offset, the later one stays. */
+  add(message: TopicMessage): void;
   /** Takes messages away, and says which. */
-  remove(isVoid: (message: TopicMessage) => boolean): string[] {
-    const kept: TopicMessage[] = [];
-    const ids: string[] = [];
-    for (const message of this.#kept()) {
-      if (isVoid(message)) ids.push(message.id);
-      else kept.push(message);
-    }
-    if (ids.length > 0) this.#replace(kept);
-    return ids;
-  }
-
-  /** The newest message that is still here. */
-  findLast(isWanted: (message: TopicMessage) => boolean): TopicMessage | undefined {
-    for (let at = this.#messages.length - 1; at >= this.#start; at--) {
-      const message = this.#messages[at];
-      if (message && isWanted(message)) return message;
-    }
-    return undefined;
-  }
-
-  view(): View {
-    const [messages, start, end] = [this.#messages, this.#start, this.#messages.length];
-    let all: TopicMessage[] | undefined;
-    return {
-      get all() {
-        all ??= messages.slice(start, end);
-        return all;
-      },
-    };
-  }
-
-  clear(): void {
-    this.#replace([]);
-    this.#isTruncated = false;
-  }
-
-  #kept(): TopicMessage[] {
-    return this.#messages.slice(this.#start);
-  }
-
-  #replace(messages: TopicMessage[]): void {
-    this.#messages = messages;
-    this.#start = 0;
-    this.#size = this.#isBounded ? messages.reduce((size, message) => size + sizeOf(message), 0) : 0;
-  }
-
-  #trim(): void {
-    if (this.length > this.#limit) this.#start = this.#messages.length - this.#limit;
-    while (this.#size > MOST) {
-      const oldest = this.#messages[this.#start];
-      if (!oldest) break;
-      this.#size -= sizeOf(oldest);
-      this.#start += 1;
-      this.#isTruncated = true;
-    }
-    // Views keep the old array; the new one lets go of what no view needs.
-    if (this.#start > 64 && this.#start > this.length) [this.#messages, this.#start] = [this.#kept(), 0];
-  }
+  remove(isGone: (message: TopicMessage) => boolean): TopicMessage[];
+  /** The newest message of these that is still here. */
+  findLast(isWanted: (message: TopicMessage) => boolean): TopicMessage | undefined;
+  /** What is kept now, as an array when somebody wants it. */
+  view(): () => TopicMessage[];
+  /** Whether a log without a limit has let go of messages. */
+  isTruncated(): boolean;
 }
 
-/** In order of offsets; of two with the same, the later one. */
-function merged(messages: TopicMessage[]): TopicMessage[] {
-  const sorted = messages.sort((a, b) => compare(a.id, b.id));
-  return sorted.filter(({ id }, at) => sorted[at + 1]?.id !== id);
-}
+/** `null` keeps as many as fit into 16 MiB. */
+export function createLog(limit: number | null): Log {
+  let messages: TopicMessage[] = [];
+  /** Where the kept ones begin. */
+  let start = 0;
+  let size = 0;
+  /** Whether somebody may still want to see the array as it is. */
+  let isViewed = false;
+  let isTruncated = false;
 
-const sizes = new WeakMap<TopicMessage, number>();
+  const kept = () => messages.slice(start);
 
-/** What it takes as JSON, about. */
-function sizeOf(message: TopicMessage): number {
-  let size = sizes.get(message);
-  if (size === undefined) sizes.set(message, (size = 100 + (JSON.stringify(message.data)?.length ?? 0)));
-  return size;
+  /** Views keep the array before. */
+  function set(all: TopicMessage[]): void {
+    messages = all;
+    start = 0;
+    isViewed = false;
+  }
+
+  /** What it takes as JSON, about; what is bounded by its number is not measured. */
+  function sizeOf({ data }: TopicMessage): number {
+    return limit === null ? 100 + (JSON.stringify(data)?.length ?? 0) : 0;
+  }
+
+  function trim(): void {
+    while (messages.length - start > Math.max(0, limit ?? Infinity) || size > MOST) {
+      size -= sizeOf(messages[start++]!);
+      isTruncated ||= limit === null;
+    }
+    // The new array lets go of what no view needs.
+    if (start > 64 && start > messages.length / 2) set(kept());
+  }
+
+  return {
+    add(message) {
+      let at = messages.length;
+      while (at > start && compare(messages[at - 1]!.id, message.id) >= 0) at -= 1;
+      if (at < messages.length && isViewed) {
+        at -= start;
+        set(kept());
+      }
+      const isThere = messages[at]?.id === message.id;
+      if (isThere) size -= sizeOf(messages[at]!);
+      messages.splice(at, +isThere, message);
+      size += sizeOf(message);
+      trim();
+    },
+    remove(isGone) {
+      const gone = kept().filter(isGone);
+      if (gone.length > 0) set(kept().filter((message) => !isGone(message)));
+      for (const message of gone) size -= sizeOf(message);
+      return gone;
+    },
+    findLast: (isWanted) => kept().reverse().find(isWanted),
+    view() {
+      const [of, from, end] = [messages, start, messages.length];
+      let all: TopicMessage[] | undefined;
+      isViewed = true;
+      return () => (all ??= of.slice(from, end));
+    },
+    isTruncated: () => isTruncated,
+  };
 }

@@ -1,20 +1,21 @@
-/** Where a run is, as the hook says it. */
+/** Where a run is. */
 export type RunStatus = "unknown" | "running" | "completed" | "failed" | "cancelled";
-
-/** Where a run is, with what only those who watch it itself are told. */
-export type RunProgress = "unknown" | "queued" | "running" | "retrying" | "completed" | "failed" | "cancelled";
 
 /** What is known of the run. */
 export interface RunState {
-  status: RunProgress;
+  status: RunStatus;
   result: unknown;
   /** What the server has said of it last. */
   news: Record<string, unknown> | undefined;
 }
 
-const NAMES: Record<string, RunProgress> = {
-  queued: "queued",
-  retrying: "retrying",
+/** Nothing is known yet. */
+export const NOBODY: RunState = { status: "unknown", result: undefined, news: undefined };
+
+/** What it is called, here and elsewhere; a run that waits is on its way. */
+const NAMES: Record<string, RunStatus> = {
+  queued: "running",
+  retrying: "running",
   running: "running",
   in_progress: "running",
   completed: "completed",
@@ -27,21 +28,16 @@ const NAMES: Record<string, RunProgress> = {
   canceled: "cancelled",
 };
 
-export function isTerminal(status: RunProgress): boolean {
-  return status === "completed" || status === "failed" || status === "cancelled";
-}
-
-/** What the hook's status is for a run that has come so far: one that waits is on its way. */
-export function asRunStatus(status: RunProgress): RunStatus {
-  return status === "queued" || status === "retrying" ? "running" : status;
+export function isTerminal(status: RunStatus): boolean {
+  return status !== "unknown" && status !== "running";
 }
 
 /** What news of a run make of what is known. */
 export function onNews(state: RunState, data: unknown): RunState {
   if (typeof data !== "object" || data === null) return state;
   const news = data as Record<string, unknown>;
-  const named = [news["runStatus"], news["status"], news["state"]].map((name) => NAMES[String(name).toLowerCase()]);
-  const status = named.find((name) => name !== undefined) ?? state.status;
+  const named = [news["runStatus"], news["status"], news["state"]].map((name) => NAMES[`${name}`.toLowerCase()]);
+  const status = named.find((name) => name) ?? state.status;
   const output = "result" in news ? news["result"] : status === "completed" ? news["output"] : undefined;
   return { status, result: output ?? state.result, news };
 }

@@ -127,12 +127,9 @@ export function topicsOf(channel: ChannelInput | undefined): Readonly<Record<str
 
 /** A run's id, or what stands for one in the parameters, is a segment of the name: the channel is that run's own. */
 export function isRunsOwn(channel: ChannelInput | undefined): boolean {
-  const segments = nameOf(channel).split(/[:/]/);
-  if (segments.some((segment) => /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(segment))) return true;
-  const params = typeof channel === "object" ? (channel as { [PARAMS]?: unknown })[PARAMS] : undefined;
-  if (typeof params !== "object" || params === null) return false;
-  const { runId, run_id } = params as Record<string, unknown>;
-  return [runId, run_id].some((id) => typeof id === "string" && segments.includes(id));
+  const { runId, run_id } = (channel as { [PARAMS]?: Record<string, unknown> } | undefined)?.[PARAMS] ?? {};
+  const isId = (segment: string) => /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(segment) || segment === runId || segment === run_id;
+  return nameOf(channel).split(/[:/]/).some(isId);
 }
 
 /**

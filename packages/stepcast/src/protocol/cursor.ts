@@ -5,7 +5,7 @@ export type Cursor = string;
 export const ORIGIN: Cursor = "0-0";
 
 export function isCursor(text: string | undefined): text is Cursor {
-  return /^\d{1,20}-\d{1,20}$/.test(text ?? "");
+  return /^\d+-\d+$/.test(text ?? "");
 }
 
 /** Below zero when `a` comes before `b`. */
@@ -15,8 +15,9 @@ export function compare(a: Cursor, b: Cursor): number {
   return compareDigits(epochA, epochB) || compareDigits(offsetA, offsetB);
 }
 
-export function later(a: Cursor, b: Cursor): Cursor {
-  return compare(a, b) > 0 ? a : b;
+/** The one that comes later; the first when there is no second. */
+export function later(a: Cursor, b: Cursor | undefined): Cursor {
+  return b === undefined || compare(a, b) > 0 ? a : b;
 }
 
 /** By length first: the numbers may be larger than what a `number` tells apart. */

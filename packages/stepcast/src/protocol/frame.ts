@@ -1,4 +1,3 @@
-import { RealtimeError } from "../error.js";
 import type { Cursor } from "./cursor.js";
 
 /** Who has published: run, step and which try. */
@@ -93,13 +92,12 @@ export type Ask =
 /** The version of the protocol. */
 export const VERSION = 1;
 
-/** A frame; of a kind that this version does not know, it means nothing to anyone. */
-export function parse(text: unknown): ServerFrame {
+/** A frame, if it is one; of a kind that this version does not know, it means nothing to anyone. */
+export function parse(text: unknown): ServerFrame | undefined {
   try {
-    const frame: unknown = JSON.parse(text as string);
-    if (typeof frame === "object" && frame !== null && "kind" in frame) return frame as ServerFrame;
+    const frame = JSON.parse(text as string) as ServerFrame;
+    return frame.kind ? frame : undefined;
   } catch {
-    // Told below.
+    return undefined;
   }
-  throw new RealtimeError("protocol", `frame of the server is none of the protocol: ${String(text).slice(0, 40)}`);
 }

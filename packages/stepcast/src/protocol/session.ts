@@ -1,6 +1,7 @@
+import { RealtimeError } from "../error.js";
 import type { TopicMessage } from "../message.js";
 import { compare, type Cursor, isCursor, later, ORIGIN } from "./cursor.js";
-import type { ChannelFrame, DataFrame, GapReason, Origin, Piece, RollbackFrame } from "./frame.js";
+import type { ChannelFrame, DataFrame, GapReason, Origin, Piece } from "./frame.js";
 
 /** What a frame changes of what a reader holds. */
 export type Change =
@@ -16,10 +17,10 @@ export interface Rollback {
   topic: string;
   id: Cursor;
   after: Cursor;
-  runId?: string;
-  stepId?: string;
-  attempt?: number;
-  messages?: TopicMessage[];
+  runId?: string | undefined;
+  stepId?: string | undefined;
+  attempt?: number | undefined;
+  messages?: TopicMessage[] | undefined;
 }
 
 /** Something is gone. What is held of the topic after `keepTo` comes again, as far as it is left. */
@@ -29,128 +30,109 @@ export interface Gap {
   reason: GapReason;
   keepTo: Cursor;
   /** Up to where the reader had everything; absent when it had nothing. */
-  heldTo?: Cursor;
+  heldTo?: Cursor | undefined;
+}
+
+/** The messages in a change. */
+export function messagesOf(change: Change): readonly TopicMessage[] {
+  return change.kind === "message" ? [change.message] : ("messages" in change && change.messages) || [];
+}
+
+/** Why somebody who may read this cannot be this reader. */
+export function mismatch(
+  { channel, topics }: Session,
+  said: { readonly channel?: string | undefined; readonly topics?: readonly string[] | undefined },
+): RealtimeError | undefined {
+  if ((said.channel ?? channel) !== channel) {
+    return new RealtimeError("wrong_channel", `token is for channel \`${said.channel}\`, not for \`${channel}\``);
+  }
+  const missing = topics.find((topic) => said.topics && !said.topics.includes(topic));
+  return missing === undefined ? missing : new RealtimeError("forbidden", `token does not allow topic \`${missing}\` of channel \`${channel}\``);
 }
 
 /**
  * The reading of one channel, over however many connections: the table "What a client keeps" of the protocol. Frames in, changes out. No
  * I/O, no clock.
  */
-export class Session {
+export interface Session {
   readonly channel: string;
-  readonly #from: string | undefined;
-  #wanted: Set<string>;
-  /** Per topic, the cursor up to which everything is held; `undefined` takes the first that comes. */
-  readonly #held = new Map<string, Cursor | undefined>();
-
-  constructor(channel: string, topics: readonly string[], from?: string) {
-    this.channel = channel;
-    this.#wanted = new Set(topics);
-    this.#from = from;
-  }
-
-  get topics(): string[] {
-    return [...this.#wanted];
-  }
-
-  /** Reads these as well, as they are in the token. */
-  want(topics: readonly string[]): void {
-    for (const topic of topics) this.#wanted.add(topic);
-  }
-
+  readonly topics: string[];
   /** Where the next connection begins: what comes twice then is dropped. */
-  get from(): string | undefined {
-    const held = [...this.#held.values()];
-    if (held.length === 0 || held.includes(undefined)) return this.#from;
-    return (held as Cursor[]).reduce((least, cursor) => (compare(cursor, least) < 0 ? cursor : least));
-  }
-
-  /** These topics are read from here on, those that were not before. */
-  begin(topics: readonly string[], cursor: Cursor): void {
-    for (const topic of topics) {
-      if (this.#wanted.has(topic) && this.#held.get(topic) === undefined) this.#held.set(topic, cursor);
-    }
-  }
-
-  /** Reading begins on a connection that does not say where. */
-  beginUnsaid(): void {
-    const from = this.from;
-    const cursor = from === "start" ? ORIGIN : isCursor(from) ? from : undefined;
-    for (const topic of this.#wanted) this.#held.set(topic, this.#held.get(topic) ?? cursor);
-  }
-
-  /** Only these topics are read any more. */
-  retain(topics: readonly string[]): void {
-    for (const topic of this.#held.keys()) if (!topics.includes(topic)) this.#held.delete(topic);
-  }
-
-  /** Whether everything up to there is held. */
-  hasAllTo(cursor: Cursor): boolean {
-    const held = [...this.#held.values()];
-    return held.length > 0 && held.every((at) => at !== undefined && compare(at, cursor) >= 0);
-  }
-
-  /** The cursors up to which everything is held, by topic. */
-  get held(): Record<string, Cursor | undefined> {
-    return Object.fromEntries(this.#held);
-  }
-
+  readonly from: string | undefined;
+  /** Reads this as well, as it is in the token. */
+  want(topic: string): void;
+  /** These topics are read from here on, those that were not before. Some connections do not say where that is. */
+  begin(topics: readonly string[], cursor?: Cursor): void;
   /** What a frame says that is new. */
-  on(frame: ChannelFrame): Change | undefined {
-    if (frame.kind === "run") return frame.channel ? this.#ours(frame.channel, frame) : { kind: "run", data: frame.data };
-    if (frame.channel !== this.channel || !this.#held.has(frame.topic)) return undefined;
-    const { topic } = frame;
-    const held = this.#held.get(topic);
-    switch (frame.kind) {
-      case "data":
-        return this.#advances(topic, frame.id) ? { kind: "message", topic, message: message(this.channel, topic, frame) } : undefined;
-      case "rollback":
-        return this.#advances(topic, frame.id) ? this.#rollback(frame) : undefined;
-      case "snapshot": {
-        // It says nothing of other topics: their messages before it may be still to come.
-        this.#held.set(topic, held === undefined ? frame.id : later(frame.id, held));
-        return { kind: "snapshot", topic, id: frame.id, messages: this.#pieces(topic, frame.data) };
-      }
-      case "gap": {
-        this.#held.set(topic, frame.keep_to);
-        const { reason, keep_to: keepTo } = frame;
-        return { kind: "gap", topic, reason, keepTo, ...(held === undefined ? {} : { heldTo: held }) };
-      }
-    }
-  }
+  on(frame: ChannelFrame): Change | undefined;
+}
 
-  #ours(channel: string, frame: { data: unknown }): Change | undefined {
-    return channel === this.channel ? { kind: "run", data: frame.data } : undefined;
-  }
+export function createSession(channel: string, topics: readonly string[], first?: string): Session {
+  const wanted = new Set(topics);
+  /** Per topic, the cursor up to which everything is held; `undefined` takes the first that comes. */
+  const held = new Map<string, Cursor | undefined>();
 
   /** What comes in the order of ids says of every topic that all before it was there. */
-  #advances(topic: string, id: Cursor): boolean {
-    const before = this.#held.get(topic);
-    for (const [topic, held] of this.#held) this.#held.set(topic, held === undefined ? id : later(id, held));
+  function advances(topic: string, id: Cursor): boolean {
+    const before = held.get(topic);
+    for (const [topic, at] of held) held.set(topic, later(id, at));
     return before === undefined || compare(id, before) > 0;
   }
 
-  #rollback(frame: RollbackFrame): Change {
-    const { topic, id, after, data } = frame;
-    const messages = data && { messages: this.#pieces(topic, data) };
-    return { kind: "rollback", topic, id, after, ...origin(frame), ...messages };
-  }
-
-  #pieces(topic: string, pieces: Piece[]): TopicMessage[] {
-    return pieces.map((piece) => ({ ...message(this.channel, topic, piece), isSnapshot: true }));
-  }
-}
-
-function message(channel: string, topic: string, frame: Piece | DataFrame): TopicMessage {
-  const envId = "env_id" in frame && frame.env_id ? { envId: frame.env_id } : {};
-  const createdAt = new Date(frame.created_at);
-  return { kind: "data", channel, topic, data: frame.data, id: frame.id, createdAt, ...origin(frame), ...envId };
-}
-
-function origin({ run_id, step_id, attempt }: Origin): { runId?: string; stepId?: string; attempt?: number } {
-  return {
-    ...(run_id === undefined ? {} : { runId: run_id }),
-    ...(step_id === undefined ? {} : { stepId: step_id }),
-    ...(attempt === undefined ? {} : { attempt }),
+  const self: Session = {
+    channel,
+    get topics() {
+      return [...wanted];
+    },
+    get from() {
+      const all = [...held.values()];
+      if (all.length === 0 || all.includes(undefined)) return first;
+      return (all as Cursor[]).reduce((least, cursor) => (compare(cursor, least) < 0 ? cursor : least));
+    },
+    want: (topic) => void wanted.add(topic),
+    begin(topics, cursor) {
+      const { from } = self;
+      cursor ??= from === "start" ? ORIGIN : isCursor(from) ? from : undefined;
+      for (const topic of topics) if (wanted.has(topic)) held.set(topic, held.get(topic) ?? cursor);
+    },
+    on(frame) {
+      if ((frame.channel ?? channel) !== channel) return undefined;
+      if (frame.kind === "run") return { kind: "run", data: frame.data };
+      const { topic } = frame;
+      if (!held.has(topic)) return undefined;
+      const heldTo = held.get(topic);
+      const pieces = (all: Piece[]) => all.map((piece) => messageOf(channel, topic, piece, true));
+      switch (frame.kind) {
+        case "data":
+          return advances(topic, frame.id) ? { kind: "message", topic, message: messageOf(channel, topic, frame) } : undefined;
+        case "rollback": {
+          const { id, after, data } = frame;
+          if (!advances(topic, id)) return undefined;
+          return { kind: "rollback", topic, id, after, ...originOf(frame), messages: data && pieces(data) };
+        }
+        case "snapshot": {
+          // It says nothing of other topics: their messages before it may be still to come.
+          const { id, data } = frame;
+          held.set(topic, later(id, heldTo));
+          return { kind: "snapshot", topic, id, messages: pieces(data) };
+        }
+        case "gap": {
+          const { reason, keep_to: keepTo } = frame;
+          held.set(topic, keepTo);
+          return { kind: "gap", topic, reason, keepTo, heldTo };
+        }
+      }
+    },
   };
+  return self;
+}
+
+function messageOf(channel: string, topic: string, piece: Piece | DataFrame, isSnapshot?: true): TopicMessage {
+  const { data, id, created_at } = piece;
+  const envId = (piece as DataFrame).env_id;
+  return { kind: "data", channel, topic, data, id, createdAt: new Date(created_at), ...originOf(piece), envId, isSnapshot };
+}
+
+function originOf({ run_id: runId, step_id: stepId, attempt }: Origin) {
+  return { runId, stepId, attempt };
 }

@@ -3,10 +3,10 @@ import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import type { SubscriptionToken, TokenInput } from "../connection/token.js";
 import { type ChannelInput, isRunsOwn, nameOf, type TopicName } from "../definition/channel.js";
 import type { Message } from "../message.js";
-import { IDLE, type Store, storeOf, type StoreState } from "../subscription/store.js";
+import { IDLE, NOTHING, type Store, storeOf, type StoreState } from "../subscription/store.js";
 import { useSetting } from "./provider.js";
 import type { UseRealtimeResult } from "./result.js";
-import { Tracker } from "./tracker.js";
+import { createTracker } from "./tracker.js";
 
 /** What is to be read, and how. */
 export interface UseRealtimeOptions<
@@ -81,101 +81,60 @@ export function useRealtime<
 export function useRealtime(options: UseRealtimeOptions<any, any, any>): unknown {
   const { enabled = true, select, isEqual = Object.is } = options;
   const store = useStore(options);
-  const view = useView(store, enabled);
-  const reset = useMemo(() => () => store?.reset(), [store]);
-  const tracker = useMemo(() => new Tracker(), [store]);
+  const tracker = useMemo(createTracker, [store]);
   const shown = useRef(IDLE);
-  const selection = useRef<Selection | undefined>(undefined);
+  const chosen = useRef<Chosen>(undefined);
 
-  const read = () => {
-    const state = view();
-    if (!select) return state;
-    const last = selection.current;
-    if (last?.of === state && last.by === select) return last.as;
-    const value = select({ ...state, reset } as never);
-    const as = last && isEqual(last.as.value, value) ? last.as : { value };
-    selection.current = { of: state, by: select, as };
-    return as;
+  /** What of the state the component is to see; the same while that is unchanged. */
+  const choose = (of: StoreState): unknown => {
+    const last = chosen.current;
+    if (last?.of === of && last.by === select && last.enabled === enabled) return last.value;
+    const state = enabled ? of : { ...of, connectionStatus: "paused", isPaused: true, pauseReason: "disabled" };
+    const value = select ? select(state as never) : state;
+    chosen.current = { of, by: select, enabled, value: last && isEqual(last.value, value) ? last.value : value };
+    return chosen.current.value;
   };
+  const read = () => choose(store.state);
   const subscribe = useMemo(
-    () => (onChange: () => void) => store?.subscribe(() => (select || tracker.isChanged(shown.current, view())) && onChange()) ?? (() => {}),
-    [store, view, tracker, select === undefined],
+    () => (onChange: () => void) => store.subscribe(() => (select || tracker.isChanged(shown.current, read() as StoreState)) && onChange()),
+    [store, enabled, !select],
   );
-  const idle = useMemo(() => (select ? { value: select({ ...IDLE, reset } as never) } : IDLE), [store, select === undefined]);
-  const value = useSyncExternalStore(subscribe, read, () => idle);
+  const value = useSyncExternalStore(subscribe, read, () => choose(IDLE));
 
   useEffect(() => {
     if (!select) shown.current = value as StoreState;
   });
-  useReading(store, options, enabled);
-  return select ? (value as { value: unknown }).value : tracker.result(value as StoreState, reset);
+  return select ? value : tracker.watch(value as StoreState);
 }
 
-/** What was selected, of what and by what. */
-interface Selection {
+/** What was chosen, of what and by what. */
+interface Chosen {
   readonly of: StoreState;
   readonly by: unknown;
-  readonly as: { readonly value: unknown };
+  readonly enabled: boolean;
+  readonly value: unknown;
 }
 
-/** The store of these options; none while it is not known what to read, and none on a server. */
-function useStore(options: UseRealtimeOptions<any, any, any>): Store | undefined {
+/** The store of these options, which reads while the component is there; nothing while it is not known what to read, and on a server. */
+function useStore(options: UseRealtimeOptions<any, any, any>): Store {
   const setting = useSetting();
-  const { token } = options;
+  const { enabled = true, token, apiBaseUrl = setting.apiBaseUrl } = options;
   const full = typeof token === "object" ? (token as Partial<SubscriptionToken>) : {};
-  const channel: ChannelInput | undefined = options.channel ?? full.channel;
-  const topics: readonly string[] = options.topics ?? full.topics ?? [];
-  if (typeof document === "undefined" || nameOf(channel) === "" || topics.length === 0 || !channel) return undefined;
-  const from = options.from ?? (isRunsOwn(channel) ? "start" : "mint");
-  return storeOf(setting.pool, {
-    channel,
-    topics,
-    from: from === "mint" ? undefined : from,
-    key: options.key,
-    apiBaseUrl: options.apiBaseUrl ?? setting.apiBaseUrl,
-    bufferInterval: options.bufferInterval ?? 0,
-    validate: options.validate ?? true,
-    historyLimit: options.historyLimit === undefined ? 100 : options.historyLimit,
-    reconnect: options.reconnect ?? true,
-    reconnectMinMs: options.reconnectMinMs ?? 250,
-    reconnectMaxMs: options.reconnectMaxMs ?? 5_000,
-    pauseOnHidden: options.pauseOnHidden ?? true,
-    autoCloseOnTerminal: options.autoCloseOnTerminal ?? true,
-  });
-}
+  const { channel = full.channel, topics = full.topics ?? [] }: { channel?: ChannelInput; topics?: readonly string[] } = options;
+  const { from = isRunsOwn(channel) ? "start" : "mint" } = options;
+  const isKnown = typeof document !== "undefined" && channel && nameOf(channel) && topics.length > 0;
+  const how = { ...options, apiBaseUrl, from: from === "mint" ? undefined : from };
+  const store = isKnown ? storeOf(setting.pool, channel, topics, how) : NOTHING;
 
-/** The store's state as this component may see it. */
-function useView(store: Store | undefined, enabled: boolean): () => StoreState {
-  return useMemo(() => {
-    let seen: { state: StoreState; as: StoreState } | undefined;
-    return () => {
-      const state = store?.state ?? IDLE;
-      if (enabled) return state;
-      if (seen?.state !== state) {
-        seen = { state, as: { ...state, connectionStatus: "paused", isPaused: true, pauseReason: "disabled" } };
-      }
-      return seen.as;
-    };
-  }, [store, enabled]);
-}
-
-/** Reads while the component is there. */
-function useReading(store: Store | undefined, options: UseRealtimeOptions<any, any, any>, enabled: boolean): void {
-  const setting = useSetting();
   const latest = useRef(options);
   useEffect(() => {
     latest.current = options;
-    const { token, channel, topics = [] } = options;
     const { token: getToken } = setting;
-    if (store) store.token = token ?? (getToken && (() => getToken({ channel: nameOf(channel), topics })));
+    store.token = token ?? (getToken && (() => getToken({ channel: nameOf(channel), topics })));
   });
-  useEffect(
-    () =>
-      store?.listen({
-        onMessage: (message) => latest.current.onMessage?.(message as never),
-        onRollback: (ids) => latest.current.onRollback?.(ids),
-      }),
-    [store],
-  );
-  useEffect(() => (enabled ? store?.activate() : undefined), [store, enabled]);
+  useEffect(() => {
+    const onMessage = (message: unknown) => latest.current.onMessage?.(message as never);
+    return store.view({ onMessage, onRollback: (ids) => latest.current.onRollback?.(ids) }, enabled);
+  }, [store, enabled]);
+  return store;
 }

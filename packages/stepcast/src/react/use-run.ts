@@ -1,10 +1,13 @@
 import { useMemo } from "react";
 
 import type { TokenInput } from "../connection/token.js";
-import type { RunProgress } from "../contents/run.js";
+import type { RunStatus } from "../contents/run.js";
 import type { RealtimeError } from "../error.js";
 import type { UseRealtimeConnectionStatus } from "./result.js";
 import { useRealtime } from "./use-realtime.js";
+
+/** Where a run is, with what only those who watch it itself are told. */
+export type RunProgress = RunStatus | "queued" | "retrying";
 
 /** Where one step of a run is. */
 export interface StepState {
@@ -64,7 +67,7 @@ export function useRun(runId: string | undefined, options: UseRunOptions = {}): 
     from: "start",
     historyLimit: null,
     select: (result) => {
-      const { run, messages } = result as unknown as { run: { status: RunProgress; news?: Record<string, unknown> }; messages: { all: unknown[] } };
+      const { run, messages } = result as unknown as { run: { status: RunStatus; news?: Record<string, unknown> }; messages: { all: unknown[] } };
       return { run, messages, all: messages.all, connectionStatus: result.connectionStatus, error: result.error };
     },
     isEqual: (before, after) =>
@@ -73,7 +76,7 @@ export function useRun(runId: string | undefined, options: UseRunOptions = {}): 
   const steps = useMemo(() => stepsOf(all as { topic: string; data: Record<string, unknown> }[]), [all]);
   const { news } = run;
   return {
-    status: run.status,
+    status: /^(queued|retrying)$/.test(`${news?.["status"]}`) ? (news?.["status"] as RunProgress) : run.status,
     attempt: news?.["attempt"] as number | undefined,
     result: news?.["result"],
     failure: (news?.["error"] as RunFailure | undefined) ?? null,

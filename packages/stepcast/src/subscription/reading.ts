@@ -1,14 +1,13 @@
-import { originOf } from "../connection/address.js";
-import { Backoff } from "../connection/backoff.js";
 import type { Down, Line, LineReader } from "../connection/line.js";
 import type { Pool } from "../connection/pool.js";
-import { Timer } from "../connection/timer.js";
-import { type TokenInput, type Token, Tokens } from "../connection/token.js";
+import { createTimer } from "../connection/timer.js";
+import { askToken, type Token, type TokenInput } from "../connection/token.js";
 import { type ChannelInput, nameOf, topicsOf } from "../definition/channel.js";
 import { RealtimeError } from "../error.js";
+import { compare, isCursor } from "../protocol/cursor.js";
 import type { ChannelFrame } from "../protocol/frame.js";
-import { type Change, Session } from "../protocol/session.js";
-import { Validator } from "./validator.js";
+import { type Change, createSession, mismatch } from "../protocol/session.js";
+import { createValidator } from "./validator.js";
 
 /** After how long a token that could not be had is asked for again, while the connection stands. */
 const ASK_AGAIN_MS = 2_000;
@@ -16,7 +15,7 @@ const ASK_AGAIN_MS = 2_000;
 const QUIET_MS = 250;
 
 /** Where a reading is: what its connection does. */
-export type ReadingStatus = "idle" | "connecting" | "open" | "closed" | "error";
+export type ReadingStatus = "idle" | "connecting" | "open" | "closed" | "error" | "paused";
 
 /** What is to be read, and how. */
 export interface ReadingOptions {
@@ -29,6 +28,8 @@ export interface ReadingOptions {
   readonly reconnect?: boolean | undefined;
   readonly reconnectMinMs?: number | undefined;
   readonly reconnectMaxMs?: number | undefined;
+  /** Read nothing while the page is hidden. */
+  readonly pauseOnHidden?: boolean | undefined;
 }
 
 /** Who is told what. */
@@ -37,226 +38,198 @@ export interface ReadingListener {
   onStatus(status: ReadingStatus, error: RealtimeError | null): void;
   /** Something is wrong with a message; the reading goes on. */
   onError(error: RealtimeError): void;
-  /** Whether what comes was there before. */
-  onReplaying(isReplaying: boolean): void;
+  /** Whether what comes was there before has changed. */
+  onReplaying(): void;
 }
 
 /** The reading of a channel over whatever connections it takes, until it is stopped or cannot go on. */
-export class Reading implements LineReader {
-  readonly session: Session;
-  readonly #pool: Pool;
-  readonly #options: ReadingOptions;
-  readonly #listener: ReadingListener;
-  readonly #tokens: Tokens;
-  readonly #backoff: Backoff;
-  readonly #validator: Validator;
-  #status: ReadingStatus = "idle";
-  #line: Line | undefined;
-  #token: Token | undefined;
-  #origin = "";
-  /** Counts starts: what an earlier one has asked for does not count any more. */
-  #life = 0;
-  readonly #retry: Timer;
-  readonly #refresh: Timer;
-  readonly #quiet: Timer;
-  #isReplaying = false;
-  /** Whether the server has asked to be left alone for a while. */
-  #isAway = false;
-  #wasRefused = false;
-  #endWake: (() => void) | undefined;
-
-  constructor(pool: Pool, options: ReadingOptions, listener: ReadingListener) {
-    const { channel, topics, from, validate = true } = options;
-    this.#pool = pool;
-    this.#options = options;
-    this.#listener = listener;
-    this.session = new Session(nameOf(channel), topics, from);
-    this.#tokens = new Tokens(options.token);
-    this.#backoff = new Backoff(pool.platform.random);
-    [this.#retry, this.#refresh, this.#quiet] = [new Timer(pool.platform), new Timer(pool.platform), new Timer(pool.platform)];
-    this.#validator = new Validator(validate ? topicsOf(channel) : {}, {
-      change: (change) => listener.onChange(change),
-      error: (error) => listener.onError(error),
-    });
-  }
-
-  get status(): ReadingStatus {
-    return this.#status;
-  }
-
+export interface Reading extends LineReader {
+  /** What its connection does. */
+  readonly status: ReadingStatus;
+  /** Whether what comes was there before. */
+  readonly isReplaying: boolean;
   /** Whether it reads, or tries to. */
-  get isRunning(): boolean {
-    return this.#life % 2 === 1;
-  }
-
+  isRunning(): boolean;
   /** Begins, or goes on after what is held. */
-  start(): void {
-    if (this.isRunning) return;
-    this.#life += 1;
-    this.#endWake = this.#pool.platform.onWake(() => this.#onWake());
-    this.#connect();
-  }
-
+  start(): void;
   /** Ends the connection; what is held stays. */
-  stop(status: ReadingStatus = "closed", error: RealtimeError | null = null): void {
-    if (!this.isRunning) return;
-    this.#life += 1;
-    this.#endWake?.();
-    this.#leave();
-    this.#setStatus(status, error);
-  }
+  stop(): void;
+}
 
-  onOpen(seconds?: number): void {
-    this.#backoff.reset();
-    this.#wasRefused = false;
-    if (seconds !== undefined) {
-      this.#pool.onWorking(this.#origin);
-      this.onAuthenticated(seconds);
-    }
-    this.#setReplaying(true);
-    this.#expectQuiet();
-    this.#setStatus("open", null);
-    this.#lookReplayed();
-  }
+export function createReading(pool: Pool, options: ReadingOptions, listener: ReadingListener): Reading {
+  const { channel, topics, from, validate = true, reconnect = true, reconnectMinMs = 250, reconnectMaxMs = 5_000, pauseOnHidden } = options;
+  const { platform } = pool;
+  const session = createSession(nameOf(channel), topics, from);
+  const canRefresh = () => typeof options.token() === "function";
+  /** One token is asked for at a time. */
+  let asking: Promise<Token> | undefined;
+  const getToken = () => (asking ??= askToken(options.token()).finally(() => (asking = undefined)));
+  const take = createValidator(validate ? topicsOf(channel) : {}, listener);
+  /** The next try, or while it is open, the next token. */
+  const next = createTimer();
+  const quiet = createTimer();
+  let line: Line | undefined;
+  /** Another one with each try: what an earlier one has asked for does not count any more. */
+  let life = {};
+  let failures = 0;
+  /** Whether the server has asked to be left alone for a while. */
+  let isAway = false;
+  let wasRefused = false;
+  let endWake: (() => void) | undefined;
 
-  onFrame(frame: ChannelFrame): void {
-    const change = this.session.on(frame);
-    if (change) this.#validator.take(change);
-    if (!this.#isReplaying) return;
-    this.#expectQuiet();
-    this.#lookReplayed();
-  }
-
-  onAuthenticated(seconds: number): void {
-    this.#refreshIn(seconds * 750);
-  }
-
-  onTokenRefused(error: RealtimeError): void {
-    if (error.code === "bad_token" || error.retryable) this.#refreshIn(ASK_AGAIN_MS);
-    else this.stop("error", error);
-  }
-
-  onRefused(error: RealtimeError): void {
-    this.#line = undefined;
-    this.#leave();
-    this.#onTrouble(error);
-  }
-
-  onDown(down: Down): void {
-    const { status } = this;
-    const [token, life] = [this.#token, this.#life];
-    this.#line = undefined;
-    this.#leave();
-    if (!down.isHandshake || !token) return this.#onTrouble(down.error, down.wait, status === "open");
-    void this.#pool.diagnose(this.#origin, this, token).then((error) => {
-      if (life === this.#life) this.#onTrouble(error ?? down.error, down.wait);
-    });
-  }
-
-  #connect(): void {
-    const life = this.#life;
-    this.#setStatus("connecting", null);
-    this.#tokens.get().then(
-      (token) => {
-        if (life === this.#life && !this.#line) this.#attach(token);
-      },
-      (error: RealtimeError) => {
-        if (life === this.#life) this.#onTrouble(error);
-      },
-    );
-  }
-
-  #attach(token: Token): void {
-    const { channel, topics } = this.session;
-    if (token.channel !== undefined && token.channel !== channel) {
-      const text = `token is for channel \`${token.channel}\`, not for \`${channel}\``;
-      return this.stop("error", new RealtimeError("wrong_channel", text));
-    }
-    const missing = topics.find((topic) => token.topics && !token.topics.includes(topic));
-    if (missing !== undefined) {
-      const text = `token does not allow topic \`${missing}\` of channel \`${channel}\``;
-      return this.stop("error", new RealtimeError("forbidden", text));
-    }
-    // Who may know where the run is, is told.
-    if (token.topics?.includes("$run")) this.session.want(["$run"]);
-    const base = this.#options.apiBaseUrl ?? token.base ?? this.#pool.platform.origin;
+  async function connect(): Promise<void> {
+    const mine = leave();
+    setStatus("connecting");
     try {
-      if (base === undefined) throw new RealtimeError("no_server", "no address of the server; give `apiBaseUrl`");
-      this.#origin = originOf(base);
+      const token = await getToken();
+      if (mine === life) attach(token);
     } catch (error) {
-      return this.stop("error", error as RealtimeError);
+      if (mine === life) onTrouble(error as RealtimeError);
     }
-    this.#token = token;
-    this.#line = this.#pool.attach(this.#origin, this, token);
+  }
+
+  function attach(token: Token): void {
+    const error = mismatch(session, token);
+    if (error) throw error;
+    // Who may know where the run is, is told.
+    if (token.topics?.includes("$run")) session.want("$run");
+    const base = options.apiBaseUrl ?? token.base ?? platform.origin;
+    try {
+      self.origin = new URL(base as string).origin;
+    } catch {
+      throw new RealtimeError("no_server", `\`${base}\` is no address of a server; give \`apiBaseUrl\``);
+    }
+    self.token = token;
+    line = pool.attach(self);
   }
 
   /** What becomes of a reading that has no connection. */
-  #onTrouble(error: RealtimeError, wait?: number, wasOpen = false): void {
-    const { reconnect = true, reconnectMinMs: min = 250, reconnectMaxMs: max = 5_000 } = this.#options;
-    const isOld = error.code === "bad_token" && this.#tokens.canRefresh;
-    if (!error.retryable && !isOld) return this.stop("error", error);
-    if (!reconnect) return this.stop(wasOpen ? "closed" : "error", error);
+  function onTrouble(error: RealtimeError, wait?: number, wasOpen?: boolean): void {
+    const isOld = error.code === "bad_token" && canRefresh();
+    const status = wasOpen ? "closed" : "error";
+    if (!error.retryable && !isOld) return stop("error", error);
+    if (!reconnect) return stop(status, error);
     // Another token is worth a try at once, the one after it is not.
-    const isFirst = isOld && !this.#wasRefused;
-    this.#wasRefused ||= isOld;
-    if (!isFirst) this.#setStatus(wasOpen ? "closed" : "error", error);
-    const milliseconds = wait ?? (isFirst ? 0 : this.#backoff.wait({ min, max }));
-    this.#retry.set(milliseconds, () => this.#connect());
-    this.#isAway = wait !== undefined && wait > 0;
+    const isFirst = isOld && !wasRefused;
+    wasRefused ||= isOld;
+    if (isFirst) wait ??= 0;
+    else setStatus(status, error);
+    isAway = !!wait;
+    next.set(wait ?? backoff(), () => void connect());
   }
 
-  #onWake(): void {
-    if (this.#pool.platform.isHidden()) return;
-    this.#line?.wake();
-    if (!this.#retry.isSet || this.#isAway) return;
-    this.#retry.clear();
-    this.#connect();
+  /** Waits double up to a bound, cut by up to a half by chance, so that those who lost the same server do not return together. */
+  function backoff(): number {
+    return Math.min(reconnectMaxMs, reconnectMinMs * 2 ** failures++) * (1 + Math.random()) / 2;
   }
 
-  #refreshIn(milliseconds: number): void {
-    if (this.#tokens.canRefresh) this.#refresh.set(milliseconds, () => this.#showAnother());
+  const isPaused = () => pauseOnHidden && platform.isHidden();
+
+  function onWake(): void {
+    if (isPaused()) {
+      leave();
+      setStatus("paused");
+    } else if (platform.isHidden()) return;
+    else if (line || self.status === "connecting") line?.wake();
+    else if (!isAway) void connect();
   }
 
-  #showAnother(): void {
-    const line = this.#line;
-    this.#tokens.get().then(
-      (token) => {
-        if (line && line === this.#line) line.auth(this, token);
-      },
-      () => {
-        // The connection stands; when its time is over, the error is told.
-        if (line && line === this.#line) this.#refreshIn(ASK_AGAIN_MS);
-      },
-    );
+  function refreshIn(milliseconds: number): void {
+    if (canRefresh()) next.set(milliseconds, () => void showAnother());
   }
 
-  #lookReplayed(): void {
-    const mintedAt = this.#token?.mintedAt;
-    if (mintedAt !== undefined && this.session.hasAllTo(mintedAt)) this.#setReplaying(false);
+  async function showAnother(): Promise<void> {
+    const mine = life;
+    // The connection stands; when its time is over, the error is told.
+    const token = await getToken().catch(() => undefined);
+    if (mine !== life) return;
+    if (!token) return refreshIn(ASK_AGAIN_MS);
+    self.token = token;
+    line?.auth(self);
   }
 
-  #expectQuiet(): void {
-    this.#quiet.set(QUIET_MS, () => this.#setReplaying(false));
+  /** What was there before has come when all is held up to where the token was minted, or when it is quiet. */
+  function lookReplayed(): void {
+    const { from } = session;
+    const mintedAt = self.token?.mintedAt;
+    if (mintedAt && isCursor(from) && compare(from, mintedAt) >= 0) setReplaying(false);
+    else quiet.set(QUIET_MS, () => setReplaying(false));
   }
 
-  #setReplaying(isReplaying: boolean): void {
-    if (!isReplaying) this.#quiet.clear();
-    if (this.#isReplaying === isReplaying) return;
-    this.#isReplaying = isReplaying;
-    this.#listener.onReplaying(isReplaying);
+  function setReplaying(isReplaying: boolean): void {
+    quiet.clear();
+    if (self.isReplaying === isReplaying) return;
+    self.isReplaying = isReplaying;
+    listener.onReplaying();
   }
 
-  #setStatus(status: ReadingStatus, error: RealtimeError | null): void {
-    this.#status = status;
-    this.#listener.onStatus(status, error);
+  function setStatus(status: ReadingStatus, error: RealtimeError | null = null): void {
+    self.status = status;
+    listener.onStatus(status, error);
   }
 
-  #leave(): void {
-    const line = this.#line;
-    this.#line = undefined;
-    line?.detach(this);
-    this.#retry.clear();
-    this.#refresh.clear();
-    this.#setReplaying(false);
+  /** Ends the try that is under way, and gives the next one. */
+  function leave(): object {
+    const before = line;
+    line = undefined;
+    before?.detach(self);
+    next.clear();
+    isAway = false;
+    setReplaying(false);
+    return (life = {});
   }
+
+  function stop(status: ReadingStatus, error: RealtimeError | null): void {
+    if (!endWake) return;
+    endWake();
+    endWake = undefined;
+    leave();
+    setStatus(status, error);
+  }
+
+  const self = {
+    session,
+    status: "idle" as ReadingStatus,
+    isReplaying: false,
+    origin: "",
+    token: undefined as Token | undefined,
+    isRunning: () => endWake !== undefined,
+    start() {
+      if (endWake) return;
+      endWake = platform.onWake(onWake);
+      if (isPaused()) setStatus("paused");
+      else void connect();
+    },
+    stop: () => stop("closed", null),
+    onOpen(seconds?: number) {
+      if (seconds !== undefined) {
+        pool.onWorking(self);
+        refreshIn(seconds * 750);
+      }
+      if (self.status === "open") return;
+      failures = 0;
+      wasRefused = false;
+      setReplaying(true);
+      setStatus("open");
+      lookReplayed();
+    },
+    onFrame(frame: ChannelFrame) {
+      const change = session.on(frame);
+      if (change) take(change);
+      if (self.isReplaying) lookReplayed();
+    },
+    onRefused(error: RealtimeError) {
+      // What is read goes on with the token it has.
+      if (self.status === "open" && (error.code === "bad_token" || error.retryable)) return refreshIn(ASK_AGAIN_MS);
+      leave();
+      onTrouble(error);
+    },
+    async onDown({ error, wait, isHandshake }: Down) {
+      const wasOpen = self.status === "open";
+      const mine = leave();
+      const why = isHandshake && (await pool.diagnose(self));
+      if (mine === life) onTrouble(why || error, wait, wasOpen);
+    },
+  };
+  return self;
 }

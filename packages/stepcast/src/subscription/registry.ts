@@ -1,5 +1,5 @@
 import { type Platform, platform } from "../connection/platform.js";
-import { Pool } from "../connection/pool.js";
+import { createPool, type Pool } from "../connection/pool.js";
 
 /** Changes whenever what is shared does. */
 const VERSION = 1;
@@ -28,6 +28,6 @@ export function registry(): Registry {
 export function poolOf(by: Platform = registry().platform): Pool {
   const { pools } = registry();
   let pool = pools.get(by);
-  if (!pool) pools.set(by, (pool = new Pool(by)));
+  if (!pool) pools.set(by, (pool = createPool(by)));
   return pool;
 }

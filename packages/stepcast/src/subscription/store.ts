@@ -1,14 +1,14 @@
 import type { Pool } from "../connection/pool.js";
-import { Timer } from "../connection/timer.js";
+import { createTimer } from "../connection/timer.js";
 import type { TokenInput } from "../connection/token.js";
+import { createContents, EMPTY, type GapState, kept, type MessagesState } from "../contents/contents.js";
+import { isTerminal, NOBODY, type RunState, type RunStatus } from "../contents/run.js";
 import { type ChannelInput, nameOf, topicsOf } from "../definition/channel.js";
 import type { RealtimeError } from "../error.js";
 import type { TopicMessage } from "../message.js";
-import { Contents, type ContentsState, EMPTY, type GapState, type MessagesState } from "../contents/contents.js";
-import { asRunStatus, isTerminal, type RunState, type RunStatus } from "../contents/run.js";
 import { compare } from "../protocol/cursor.js";
-import type { Change } from "../protocol/session.js";
-import { Reading, type ReadingStatus } from "./reading.js";
+import { messagesOf } from "../protocol/session.js";
+import { createReading, type ReadingStatus } from "./reading.js";
 
 /** How long what nobody looks at any more is kept. */
 const GC_MS = 5_000;
@@ -17,26 +17,27 @@ const REPLAY_MS = 16;
 /** Between the end of a run and that of its connection: what comes in the same breath is not lost. */
 const LINGER_MS = 100;
 
+/** How it is read unless somebody says otherwise. */
+const DEFAULTS = {
+  from: undefined as string | undefined,
+  key: undefined as string | undefined,
+  apiBaseUrl: undefined as string | undefined,
+  bufferInterval: 0,
+  validate: true,
+  historyLimit: 100 as number | null,
+  reconnect: true,
+  reconnectMinMs: 250,
+  reconnectMaxMs: 5_000,
+  pauseOnHidden: true,
+  autoCloseOnTerminal: true,
+};
+
 /** What is read, and how; two that are equal in all of it are one. */
-export interface StoreOptions {
-  readonly channel: ChannelInput;
-  readonly topics: readonly string[];
-  readonly from: string | undefined;
-  readonly key: string | undefined;
-  readonly apiBaseUrl: string | undefined;
-  readonly bufferInterval: number;
-  readonly validate: boolean;
-  readonly historyLimit: number | null;
-  readonly reconnect: boolean;
-  readonly reconnectMinMs: number;
-  readonly reconnectMaxMs: number;
-  readonly pauseOnHidden: boolean;
-  readonly autoCloseOnTerminal: boolean;
-}
+export type StoreOptions = { readonly channel: ChannelInput; readonly topics: readonly string[] } & Readonly<typeof DEFAULTS>;
 
 /** What a component is shown. It never changes; there is another one after each change. */
 export interface StoreState {
-  readonly connectionStatus: ReadingStatus | "paused";
+  readonly connectionStatus: ReadingStatus;
   readonly runStatus: RunStatus;
   readonly isPaused: boolean;
   readonly pauseReason: "hidden" | "disabled" | null;
@@ -46,267 +47,201 @@ export interface StoreState {
   readonly gap: GapState | null;
   readonly isReplaying: boolean;
   readonly run: RunState;
+  /** Forgets what has come; the reading goes on. */
+  readonly reset: () => void;
+}
+
+/** What is shown when all of this is so. */
+function stateOf(
+  connectionStatus: ReadingStatus,
+  isReplaying: boolean,
+  messages: MessagesState,
+  run: RunState,
+  gap: GapState | null,
+  error: RealtimeError | null,
+  reset: () => void,
+): StoreState {
+  const isPaused = connectionStatus === "paused";
+  const pauseReason = isPaused ? "hidden" : null;
+  const { status, result } = run;
+  return { connectionStatus, runStatus: status, isPaused, pauseReason, messages, result, error, gap, isReplaying, run, reset };
 }
 
 /** Before anything. */
-export const IDLE: StoreState = {
-  connectionStatus: "idle",
-  runStatus: "unknown",
-  isPaused: false,
-  pauseReason: null,
-  messages: EMPTY.messages,
-  result: undefined,
-  error: null,
-  gap: null,
-  isReplaying: false,
-  run: EMPTY.run,
-};
+export const IDLE = stateOf("idle", false, EMPTY, NOBODY, null, null, () => {});
 
-/** Who is told of each message, once. */
-export interface MessageListener {
+/** Who shows what is read. */
+export interface Viewer {
+  /** Told of each message, once. */
   onMessage(message: TopicMessage): void;
   onRollback(ids: string[]): void;
 }
 
+/**
+ * What a channel has come to, shared by all who show it. It reads while one of them is active, and is forgotten some time after the last
+ * one has gone.
+ */
+export interface Store {
+  /** Where tokens come from: those who show it say it, the last one counts. */
+  token: TokenInput | undefined;
+  readonly state: StoreState;
+  /** Calls back after each change; gives a function that ends it. */
+  subscribe(listener: () => void): () => void;
+  /** Somebody is there, and it is read for them if they are active; gives a function that ends it. */
+  view(viewer: Viewer, isActive: boolean): () => void;
+}
+
+/** What is shown while it is not known what to read. */
+export const NOTHING: Store = { token: undefined, state: IDLE, subscribe: () => () => {}, view: () => () => {} };
+
 /** The one store of these options. */
-export function storeOf(pool: Pool, options: StoreOptions): Store {
-  const { channel, topics, ...rest } = options;
-  const name = JSON.stringify([nameOf(channel), [...topics].sort(), Object.entries(rest).sort()]);
-  let store = pool.shared.get(name) as Store | undefined;
-  if (!store) {
-    store = new Store(pool, options, name);
-    pool.shared.set(name, store);
+export function storeOf(
+  pool: Pool,
+  channel: ChannelInput,
+  topics: readonly string[],
+  options: { readonly [K in keyof typeof DEFAULTS]?: (typeof DEFAULTS)[K] | undefined },
+): Store {
+  const how = { ...DEFAULTS };
+  for (const key in how) {
+    const value = options[key as keyof typeof how];
+    if (value !== undefined) how[key as "key"] = value as string;
   }
+  const name = JSON.stringify([nameOf(channel), [...topics].sort(), how]);
+  let store = pool.shared.get(name) as Store | undefined;
+  if (!store) pool.shared.set(name, (store = createStore(pool, { channel, topics, ...how }, name)));
   return store;
 }
 
-/**
- * What a channel has come to, shared by all who show it. It reads while somebody is active, and is forgotten some time after the last one
- * has gone.
- */
-export class Store {
-  /** Where tokens come from: those who show it say it, the last one counts. */
-  token: TokenInput | undefined;
-  readonly #pool: Pool;
-  readonly #options: StoreOptions;
-  readonly #name: string;
-  readonly #listeners = new Set<() => void>();
-  readonly #messageListeners = new Set<MessageListener>();
-  readonly #contents: Contents;
-  readonly #reading: Reading;
+function createStore(pool: Pool, options: StoreOptions, name: string): Store {
+  const { channel, historyLimit, bufferInterval, autoCloseOnTerminal } = options;
+  const contents = createContents(topicsOf(channel) as Record<string, { text?: string }>, historyLimit);
+  const listeners = new Set<() => void>();
+  /** Who is there, and whether it is read for them. */
+  const viewers = new Map<Viewer, boolean>();
   /** The newest message that was told, by topic. */
-  readonly #told = new Map<string, string>();
-  #state = IDLE;
-  #status: ReadingStatus | "paused" = "idle";
-  #connectionError: RealtimeError | null = null;
-  #messageError: RealtimeError | null = null;
-  #isReplaying = false;
-  #isDone = false;
-  #active = 0;
-  readonly #commits: Timer;
-  readonly #linger: Timer;
-  readonly #gc: Timer;
-  #endWake: (() => void) | undefined;
+  const told = new Map<string, string>();
+  const [commits, linger, forget] = [createTimer(), createTimer(), createTimer()];
+  let connectionError: RealtimeError | null = null;
+  let messageError: RealtimeError | null = null;
+  let isScheduled = false;
+  let isDone = false;
 
-  constructor(pool: Pool, options: StoreOptions, name: string) {
-    const { channel, historyLimit } = options;
-    this.#pool = pool;
-    this.#options = options;
-    this.#name = name;
-    [this.#commits, this.#linger, this.#gc] = [new Timer(pool.platform), new Timer(pool.platform), new Timer(pool.platform)];
-    this.#contents = new Contents(topicsOf(channel) as Record<string, { text?: string }>, historyLimit);
-    this.#reading = new Reading(pool, { ...options, token: () => this.token }, {
-      onChange: (change) => this.#onChange(change),
-      onStatus: (status, error) => this.#onStatus(status, error),
-      onError: (error) => this.#onError(error),
-      onReplaying: (isReplaying) => this.#onReplaying(isReplaying),
-    });
-    this.#forgetLater();
-  }
-
-  get state(): StoreState {
-    return this.#state;
-  }
-
-  /** Calls back after each change; gives a function that ends it. */
-  subscribe(listener: () => void): () => void {
-    this.#keep();
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-      this.#rest();
-    };
-  }
-
-  /** Tells of each message that comes from now on. */
-  listen(listener: MessageListener): () => void {
-    this.#messageListeners.add(listener);
-    return () => void this.#messageListeners.delete(listener);
-  }
-
-  /** Reads; gives a function that ends it. */
-  activate(): () => void {
-    this.#keep();
-    this.#active += 1;
-    if (this.#active === 1) this.#begin();
-    return () => {
-      this.#active -= 1;
-      this.#rest();
-    };
-  }
-
-  /** Forgets what has come; the reading goes on. */
-  reset(): void {
-    this.#contents.clear();
-    this.#messageError = null;
-    if (this.#status === "open") this.#contents.onOpen();
-    this.#commit();
-  }
-
-  #begin(): void {
-    this.#endWake ??= this.#pool.platform.onWake(() => this.#onWake());
-    if (this.#isDone) return;
-    if (this.#isHidden()) this.#pause();
-    else this.#reading.start();
-  }
-
-  #end(): void {
-    this.#endWake?.();
-    this.#endWake = undefined;
-    this.#reading.stop();
-  }
-
-  /** Somebody is there. */
-  #keep(): void {
-    this.#gc.clear();
-    this.#pool.shared.set(this.#name, this);
-  }
-
-  /** Somebody has gone, maybe to come back in a moment. */
-  #rest(): void {
-    if (this.#active > 0) return;
-    if (this.#listeners.size === 0) this.#forgetLater();
-    this.#pool.platform.setTimeout(() => {
-      if (this.#active === 0 && this.#listeners.size > 0) this.#end();
-    }, 0);
-  }
-
-  #forgetLater(): void {
-    this.#gc.set(GC_MS, () => {
-      this.#end();
-      if (this.#pool.shared.get(this.#name) === this) this.#pool.shared.delete(this.#name);
-    });
-  }
-
-  #isHidden(): boolean {
-    return this.#options.pauseOnHidden && this.#pool.platform.isHidden();
-  }
-
-  #onWake(): void {
-    if (this.#isDone || this.#active === 0) return;
-    if (this.#isHidden()) this.#pause();
-    else if (this.#status === "paused") this.#reading.start();
-  }
-
-  #pause(): void {
-    this.#status = "paused";
-    this.#reading.stop();
-    this.#commit();
-  }
-
-  #onChange(change: Change): void {
-    if (change.kind !== "run" && change.topic !== "$run") this.#tell(change);
-    const before = this.#contents.state.run.status;
-    const ids = this.#contents.apply(change);
-    if (ids.length > 0) this.#call((listener) => listener.onRollback(ids));
-    this.#schedule();
-    const isNews = change.kind === "run" || change.topic === "$run";
-    if (isNews && !this.#isReplaying) this.#lookDone(before);
-  }
+  const reading = createReading(pool, { ...options, token: () => self.token }, {
+    onChange(change) {
+      const isNews = change.kind === "run" || change.topic === "$run";
+      if (!isNews && change.kind !== "rollback") messagesOf(change).forEach(tell);
+      const before = contents.run.status;
+      const ids = contents.apply(change);
+      if (ids.length > 0) call((viewer) => viewer.onRollback(ids));
+      schedule();
+      if (isNews && !reading.isReplaying) lookDone(before);
+    },
+    onStatus(status, error) {
+      // A try that is under way is not yet better than the one before.
+      if (error || status === "open" || isDone) connectionError = error;
+      if (status === "open") contents.onOpen();
+      commit();
+    },
+    onError(error) {
+      messageError ??= error;
+      schedule();
+    },
+    onReplaying: commit,
+  });
 
   /** A run that ends while somebody watches has said everything; one that had ended before may be shown for as long as they like. */
-  #lookDone(before: string): void {
-    const { status } = this.#contents.commit().run;
-    this.#commit();
-    if (!this.#options.autoCloseOnTerminal || !isTerminal(status) || status === before) return;
-    this.#linger.set(LINGER_MS, () => {
-      this.#isDone = true;
-      this.#reading.stop();
+  function lookDone(before: string): void {
+    commit();
+    const { status } = contents.run;
+    if (!autoCloseOnTerminal || !isTerminal(status) || status === before) return;
+    linger.set(LINGER_MS, () => {
+      isDone = true;
+      reading.stop();
     });
   }
 
-  #tell(change: Exclude<Change, { kind: "run" }>): void {
-    const messages = change.kind === "message" ? [change.message] : change.kind === "snapshot" ? change.messages : [];
-    for (const message of messages) {
-      const told = this.#told.get(message.topic);
-      if (told !== undefined && compare(message.id, told) <= 0) continue;
-      this.#told.set(message.topic, message.id);
-      this.#call((listener) => listener.onMessage(message));
-    }
+  function tell(message: TopicMessage): void {
+    const { topic, id } = message;
+    const before = told.get(topic);
+    if (before && compare(id, before) <= 0) return;
+    told.set(topic, id);
+    call((viewer) => viewer.onMessage(message));
   }
 
   /** What a callback throws is its page's to see, and no reason to lose what comes after. */
-  #call(tell: (listener: MessageListener) => void): void {
-    for (const listener of [...this.#messageListeners]) {
+  function call(tell: (viewer: Viewer) => void): void {
+    for (const viewer of [...viewers.keys()]) {
       try {
-        tell(listener);
+        tell(viewer);
       } catch (error) {
-        this.#pool.platform.setTimeout(() => {
+        setTimeout(() => {
           throw error;
         }, 0);
       }
     }
   }
 
-  #onStatus(status: ReadingStatus, error: RealtimeError | null): void {
-    if (this.#status === "paused" && status === "closed") return;
-    this.#status = status;
-    // A try that is under way is not yet better than the one before.
-    if (error || status === "open" || this.#isDone) this.#connectionError = error;
-    if (status === "open") this.#contents.onOpen();
-    this.#commit();
-  }
-
-  #onError(error: RealtimeError): void {
-    this.#messageError ??= error;
-    this.#schedule();
-  }
-
-  #onReplaying(isReplaying: boolean): void {
-    this.#isReplaying = isReplaying;
-    this.#commit();
-  }
-
   /** What has come is shown at once, or with what comes in the same while. */
-  #schedule(): void {
-    const { bufferInterval } = this.#options;
-    const wait = this.#isReplaying ? Math.max(bufferInterval, REPLAY_MS) : bufferInterval;
-    if (wait <= 0) return this.#commit();
-    if (!this.#commits.isSet) this.#commits.set(wait, () => this.#commit());
+  function schedule(): void {
+    const wait = Math.max(bufferInterval, reading.isReplaying ? REPLAY_MS : 0);
+    if (wait === 0) commit();
+    else if (!isScheduled) {
+      isScheduled = true;
+      commits.set(wait, commit);
+    }
   }
 
-  #commit(): void {
-    this.#commits.clear();
-    const next = this.#next(this.#contents.commit());
-    const keys = Object.keys(next) as (keyof StoreState)[];
-    if (keys.every((key) => this.#state[key] === next[key])) return;
-    this.#state = next;
-    for (const listener of [...this.#listeners]) listener();
+  function commit(): void {
+    commits.clear();
+    isScheduled = false;
+    const { status, isReplaying } = reading;
+    const messages = contents.commit();
+    const next = stateOf(status, isReplaying, messages, contents.run, contents.gap, connectionError ?? messageError, reset);
+    const state = kept(self.state, next);
+    if (state === self.state) return;
+    self.state = state;
+    for (const listener of [...listeners]) listener();
   }
 
-  #next({ messages, run, gap }: ContentsState): StoreState {
-    const isPaused = this.#status === "paused";
-    return {
-      connectionStatus: this.#status,
-      runStatus: asRunStatus(run.status),
-      isPaused,
-      pauseReason: isPaused ? "hidden" : null,
-      messages,
-      result: run.result,
-      error: this.#connectionError ?? this.#messageError,
-      gap,
-      isReplaying: this.#isReplaying,
-      run,
-    };
+  function reset(): void {
+    contents.clear();
+    messageError = null;
+    if (reading.status === "open") contents.onOpen();
+    commit();
   }
+
+  const isActive = () => [...viewers.values()].includes(true);
+
+  function forgetLater(): void {
+    forget.set(GC_MS, () => {
+      reading.stop();
+      pool.shared.delete(name);
+    });
+  }
+
+  const self = {
+    token: undefined as TokenInput | undefined,
+    state: { ...IDLE, reset },
+    subscribe(listener: () => void) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    view(viewer: Viewer, isReading: boolean) {
+      forget.clear();
+      pool.shared.set(name, self);
+      const isFirst = isReading && !isActive();
+      viewers.set(viewer, isReading);
+      if (isFirst && !isDone) reading.start();
+      return () => {
+        viewers.delete(viewer);
+        if (viewers.size === 0) forgetLater();
+        // Maybe to come back in a moment.
+        setTimeout(() => {
+          if (viewers.size > 0 && !isActive()) reading.stop();
+        }, 0);
+      };
+    },
+  };
+  forgetLater();
+  return self;
 }

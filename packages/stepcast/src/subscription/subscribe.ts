@@ -5,7 +5,7 @@ import { RealtimeError } from "../error.js";
 import type { Message, TopicMessage } from "../message.js";
 import type { Change } from "../protocol/session.js";
 import { Fresh } from "./fresh.js";
-import { Reading, type ReadingStatus } from "./reading.js";
+import { createReading, type ReadingStatus } from "./reading.js";
 import { poolOf } from "./registry.js";
 import { iterate, Sink } from "./sink.js";
 
@@ -109,7 +109,7 @@ export async function subscribe(
   };
 
   const opened = withResolvers<void>();
-  const reading: Reading = new Reading(poolOf(platform), { ...options, token: () => token }, {
+  const reading = createReading(poolOf(platform), { ...options, token: () => token }, {
     onChange(change) {
       call(onUpdate, change);
       for (const sink of updates) sink.put(change);
@@ -125,7 +125,7 @@ export async function subscribe(
       call(onStatus && (() => onStatus(status, error)), status);
       if (status === "open") opened.resolve();
       if (status === "error") opened.reject(error);
-      if (!reading.isRunning) for (const sink of [...messages, ...updates]) sink.end(status === "error" ? error : null);
+      if (!reading.isRunning()) for (const sink of [...messages, ...updates]) sink.end(status === "error" ? error : null);
     },
     onError: report,
     onReplaying() {},

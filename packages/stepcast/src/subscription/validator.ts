@@ -2,68 +2,55 @@ import type { TopicConfig } from "../definition/channel.js";
 import type { StandardSchemaV1 } from "../definition/schema.js";
 import { RealtimeError } from "../error.js";
 import type { TopicMessage } from "../message.js";
-import type { Change } from "../protocol/session.js";
+import { type Change, messagesOf } from "../protocol/session.js";
+
+/** A message that fits its schema; nothing when it does not. */
+type Checked = TopicMessage | undefined;
 
 /**
  * Holds messages against the schemas of their topics, and gives changes on in the order in which they came, also when a schema takes its
  * time. Messages that do not fit are left out and reported.
  */
-export class Validator {
-  readonly #topics: Readonly<Record<string, Partial<TopicConfig>>>;
-  readonly #on: { change(change: Change): void; error(error: RealtimeError): void };
-  #waiting: Promise<void> | undefined;
+export function createValidator(
+  topics: Readonly<Record<string, Partial<TopicConfig>>>,
+  on: { onChange(change: Change): void; onError(error: RealtimeError): void },
+): (change: Change) => void {
+  let waiting: Promise<void> | undefined;
 
-  constructor(
-    topics: Readonly<Record<string, Partial<TopicConfig>>>,
-    on: { change(change: Change): void; error(error: RealtimeError): void },
-  ) {
-    this.#topics = topics;
-    this.#on = on;
-  }
-
-  take(change: Change): void {
-    if (this.#waiting) return this.#wait(this.#waiting.then(() => this.#checked(change)));
-    const checked = this.#checked(change);
-    if (checked instanceof Promise) this.#wait(checked);
-  }
-
-  #wait(promise: Promise<void>): void {
-    const waiting = promise.then(() => {
-      if (this.#waiting === waiting) this.#waiting = undefined;
-    });
-    this.#waiting = waiting;
-  }
-
-  /** Gives the change on, at once when no schema has to be waited for. */
-  #checked(change: Change): Promise<void> | void {
-    if (change.kind === "message") {
-      const give = (message: TopicMessage | undefined) => void (message && this.#on.change({ ...change, message }));
-      const message = this.#message(change.message);
-      return message instanceof Promise ? message.then(give) : give(message);
-    }
-    if (!("messages" in change) || !change.messages) return void this.#on.change(change);
-    const all = change.messages.map((message) => this.#message(message));
-    const give = (messages: (TopicMessage | undefined)[]) =>
-      void this.#on.change({ ...change, messages: messages.filter((message) => message !== undefined) });
-    return all.some((message) => message instanceof Promise) ? Promise.all(all).then(give) : give(all as TopicMessage[]);
-  }
-
-  #message(message: TopicMessage): TopicMessage | undefined | Promise<TopicMessage | undefined> {
-    const schema = this.#topics[message.topic]?.schema;
+  function check(message: TopicMessage): Checked | Promise<Checked> {
+    const { topic, id, data } = message;
+    const schema = topics[topic]?.schema;
     if (!schema) return message;
-    const fail = (cause: unknown) => this.#refuse(message, cause);
-    const read = (result: StandardSchemaV1.Result<unknown>) =>
-      result.issues ? fail(result.issues) : { ...message, data: result.value };
+    const read = (result: StandardSchemaV1.Result<unknown>) => {
+      const { issues } = result;
+      if (!issues) return { ...message, data: result.value };
+      const why = issues.map(({ message }) => message).join("; ");
+      on.onError(new RealtimeError("invalid_message", `message ${id} of topic \`${topic}\` does not fit its schema: ${why}`, issues));
+      return undefined;
+    };
+    // A schema that throws is one that refuses.
+    const fail = (cause: StandardSchemaV1.Issue) => read({ issues: [cause] });
     try {
-      const result = schema["~standard"].validate(message.data);
+      const result = schema["~standard"].validate(data);
       return result instanceof Promise ? result.then(read, fail) : read(result);
     } catch (cause) {
-      return fail(cause);
+      return fail(cause as Error);
     }
   }
 
-  #refuse({ topic, id }: TopicMessage, cause: unknown): undefined {
-    const why = Array.isArray(cause) ? (cause as StandardSchemaV1.Issue[]).map(({ message }) => message).join("; ") : String(cause);
-    this.#on.error(new RealtimeError("invalid_message", `message ${id} of topic \`${topic}\` does not fit its schema: ${why}`, cause));
+  function give(change: Change, checked: Checked[]): void {
+    const messages = checked.filter((message) => message !== undefined);
+    if (change.kind !== "message") on.onChange("messages" in change && change.messages ? { ...change, messages } : change);
+    else if (messages[0]) on.onChange({ ...change, message: messages[0] });
   }
+
+  return (change) => {
+    const checked = messagesOf(change).map(check);
+    if (!waiting && !checked.some((message) => message instanceof Promise)) return give(change, checked as Checked[]);
+    const mine = Promise.all([waiting, ...checked]).then(([_, ...checked]) => {
+      if (waiting === mine) waiting = undefined;
+      give(change, checked);
+    });
+    waiting = mine;
+  };
 }

@@ -60,6 +60,8 @@ export function world(...lacking: ("WebSocket" | "origin")[]): World {
   const asked: string[] = [];
   const wakers = new Set<() => void>();
   let isHidden = false;
+  // The longest waits.
+  vi.spyOn(Math, "random").mockReturnValue(1);
   const all: World = {
     sockets,
     asked,
@@ -81,10 +83,6 @@ export function world(...lacking: ("WebSocket" | "origin")[]): World {
       asked.push(url);
       return this.answer(new URL(url), init);
     },
-    now: () => Date.now(),
-    setTimeout: (callback, milliseconds) => setTimeout(callback, milliseconds),
-    clearTimeout: (timer) => clearTimeout(timer),
-    random: () => 1,
     origin: "http://page.test",
     isHidden: () => isHidden,
     onWake(callback) {
