@@ -10,9 +10,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 const NAMES = {
   stepcast: "RealtimeError, Stepcast, channel, realtime, staticSchema",
-  "stepcast/realtime": "RealtimeError, channel, getSubscriptionToken, realtime, staticSchema, subscribe",
+  "stepcast/realtime": "RealtimeError, channel, getSubscriptionToken, observe, prefetch, realtime, staticSchema, subscribe",
   "stepcast/react": "RealtimeError, RealtimeProvider, getClientSubscriptionToken, useRealtime, useRun",
   "stepcast/inngest": "PublishMiddleware",
+  "stepcast/long-poll": "longPoll",
+  "stepcast/shared": "shared",
 };
 
 for (const [entry, names] of Object.entries(NAMES)) expect(entry, exportsOf(entry), names);

@@ -12,6 +12,7 @@
  * | `rolled_back`, `gap` | what was given is void; something is gone |
  * | `too_slow` | a stream was not read for too long |
  * | `no_server` | nothing says where the server is |
+ * | `no_page` | what is for pages was called where there is none |
  * | `protocol` | the server has broken the protocol, or this client has |
  */
 export type RealtimeErrorCode =
@@ -26,6 +27,7 @@ export type RealtimeErrorCode =
   | "gap"
   | "too_slow"
   | "no_server"
+  | "no_page"
   | "protocol"
   | "bad_channel"
   | "bad_topic"

@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { act, createElement, Profiler, StrictMode, type ReactNode } from "react";
-import { createRoot, type Root } from "react-dom/client";
+import { createRoot, hydrateRoot, type Root } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
@@ -304,6 +304,48 @@ describe("useRealtime", () => {
     });
     expect(at.socket.url.origin).toBe("wss://api.test");
     expect(get).toHaveBeenCalledWith({ channel: "c", topics });
+  });
+});
+
+describe("what a server has read before", () => {
+  const initial = { cursor: "1-4", frames: [data("t", 3, { n: 3 }), { kind: "snapshot", channel: "c", topic: "text", id: "1-4", data: [piece(4, { token: "Hello" }, by(1))] }] };
+  const Page = ({ from = "start" }) => {
+    const { connectionStatus, messages } = useRealtime({ channel, topics, token, from, initial: JSON.parse(JSON.stringify(initial)) });
+    return <p>{connectionStatus} {messages.text.text} {messages.byTopic.t?.data.n}</p>;
+  };
+  const page = () => <RealtimeProvider platform={at}><Page /></RealtimeProvider>;
+
+  test("is in the HTML, without anything that stays on the server", () => {
+    const { document } = globalThis;
+    vi.stubGlobal("document", undefined);
+    const timers = vi.getTimerCount();
+    expect(renderToString(page())).toBe("<p>idle<!-- --> <!-- -->Hello<!-- --> <!-- -->3</p>");
+    expect(vi.getTimerCount()).toBe(timers);
+    vi.stubGlobal("document", document);
+  });
+
+  test("is taken over by the page, which goes on after it and says nothing of it twice", async () => {
+    const element = document.createElement("div");
+    element.innerHTML = "<p>idle<!-- --> <!-- -->Hello<!-- --> <!-- -->3</p>";
+    const complaints = vi.fn();
+    const hydrated = await act(async () => {
+      const hydrated = hydrateRoot(element, page(), { onRecoverableError: complaints });
+      await pass();
+      return hydrated;
+    });
+    expect(complaints).not.toHaveBeenCalled();
+    expect(at.socket.url.searchParams.get("from")).toBe("1-3");
+    await open("1-3");
+    await say(data("text", 4, { token: "Hello" }, by(1)), data("text", 5, { token: "!" }, by(1)));
+    expect(element.textContent).toBe("open Hello! 3");
+    await act(async () => hydrated.unmount());
+  });
+
+  test("does not close the connection when the run had ended", async () => {
+    const ended = { cursor: "1-1", frames: [{ kind: "run", channel: "c", data: { status: "completed" } }] };
+    const seen = await shown({ initial: ended }, ({ connectionStatus, runStatus }) => [connectionStatus, runStatus]);
+    await later(1_000);
+    expect(seen.value).toEqual(["connecting", "completed"]);
   });
 });
 

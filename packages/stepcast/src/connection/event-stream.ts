@@ -1,10 +1,11 @@
-import type { Platform, Socket } from "./platform.js";
+import { address } from "./address.js";
+import type { OpenStream, Socket } from "./platform.js";
 
 /**
  * Server-sent events of one channel in the shape of a WebSocket, where WebSockets do not get through. It says nothing to the server, and
  * its frames are the same ones, without a `hello`. A comment of the server is an empty message: a sign that it is there.
  */
-export function openEventStream(platform: Platform, url: string, onOpen: () => void): Socket {
+export const openEventStream: OpenStream = (platform, reader, onOpen) => {
   const end = new AbortController();
   const socket: Socket = {
     onmessage: null,
@@ -15,14 +16,14 @@ export function openEventStream(platform: Platform, url: string, onOpen: () => v
   };
 
   async function read(): Promise<void> {
-    const { ok, body } = await platform.fetch(url, { signal: end.signal, cache: "no-store" });
+    const { ok, body } = await platform.fetch(address(reader, "sse?"), { signal: end.signal, cache: "no-store" });
     if (!ok || !body || end.signal.aborted) return;
     onOpen();
-    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    const chunks = body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     let data = "";
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await chunks.read();
       if (done) return;
       const lines = (rest + value).split(/\r?\n/);
       rest = lines.pop() ?? "";
@@ -40,4 +41,4 @@ export function openEventStream(platform: Platform, url: string, onOpen: () => v
     .catch((cause: unknown) => cause)
     .then((cause) => socket.onclose?.({ cause }));
   return socket;
-}
+};

@@ -1,6 +1,7 @@
 import type { RealtimeError } from "../error.js";
 import type { ChannelFrame } from "../protocol/frame.js";
 import type { Session } from "../protocol/session.js";
+import type { StreamReader } from "./platform.js";
 import type { Token } from "./token.js";
 
 /** Why a line is gone. */
@@ -13,11 +14,8 @@ export interface Down {
 }
 
 /** Who reads a channel over a line. */
-export interface LineReader {
+export interface LineReader extends StreamReader {
   readonly session: Session;
-  /** Where the server is. */
-  readonly origin: string;
-  /** What is shown to the server. */
   readonly token: Token | undefined;
   /** It is read. `seconds` is how long it may go on with the token that was shown, the first one or another; absent when there is no end. */
   onOpen(seconds?: number): void;

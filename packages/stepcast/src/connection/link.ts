@@ -13,13 +13,13 @@ const HELLO_MS = 20_000;
 const AWAY_MS = 60_000;
 /** How long the answer may take when there is reason to doubt. */
 const DOUBT_MS = 5_000;
-/** How often the server says something in server-sent events. */
+/** How often something comes over a stream, be it a comment. */
 const COMMENT_MS = 15_000;
 /** Subscriptions of one connection. */
 const MOST_READERS = 256;
 
 /**
- * One connection with its readers: a WebSocket with up to 256 channels, or server-sent events of one. It lives once: when it is gone, its
+ * One connection with its readers: a WebSocket with up to 256 channels, or a stream of one. It lives once: when it is gone, its
  * readers are told and find another one.
  */
 export interface Link extends Line {
@@ -39,10 +39,10 @@ interface Beginning {
   channel: string;
   topics: string[];
   cursor?: string;
-  session?: number;
+  session?: number | undefined;
 }
 
-/** A link that is one way reads server-sent events. */
+/** A link that is one way reads a stream. */
 export function createLink(platform: Platform, isOneWay: boolean, onGone: () => void): Link {
   const readers = new Map<string, LineReader>();
   /** Who has asked something, by reference; the one who has opened the connection, by none. */
@@ -63,10 +63,10 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
     const { WebSocket } = platform;
     try {
       socket = isOneWay
-        ? openEventStream(platform, address(reader, "sse?"), () => {
-            // They begin without a word.
+        ? (platform.openStream ?? openEventStream)(platform, reader, (seconds) => {
             onStanding(COMMENT_MS);
-            begin(reader, reader.session);
+            const { channel, topics } = reader.session;
+            begin(reader, { channel, topics, session: seconds });
           })
         : new WebSocket!(address(reader, `connect?v=${VERSION}&`).replace("http", "ws"));
       socket.onmessage = ({ data }: { data: unknown }) => onMessage(data);

@@ -7,10 +7,28 @@ export interface Socket {
   onerror: ((event: any) => void) | null;
 }
 
+/** Who reads one channel over a stream of its own. */
+export interface StreamReader {
+  /** What is read, and after which cursor. */
+  readonly session: { readonly channel: string; readonly topics: readonly string[]; readonly from: string | undefined };
+  /** Where the server is. */
+  readonly origin: string;
+  /** What is shown to the server; another one after a while. */
+  readonly token: { readonly key: string } | undefined;
+}
+
+/**
+ * Opens a stream of one channel in the shape of a WebSocket: frames come as they would there, without a `hello`; instead, `onOpen` is called,
+ * with the seconds after which another token has to be shown. An empty message is a sign that the other side is there.
+ */
+export type OpenStream = (platform: Platform, reader: StreamReader, onOpen: (seconds?: number) => void) => Socket;
+
 /** What the client needs of its environment; tests and unusual environments bring their own. */
 export interface Platform {
-  /** Opens a WebSocket; absent where there is none: server-sent events are read instead. */
+  /** Opens a WebSocket; absent where there is none: streams are read instead. */
   readonly WebSocket?: (new (url: string) => Socket) | undefined;
+  /** Opens what is read where WebSockets do not get through; server-sent events unless said. */
+  readonly openStream?: OpenStream | undefined;
   readonly fetch: (url: string, init?: RequestInit) => Promise<Response>;
   /** The page's own origin, if there is a page. */
   readonly origin: string | undefined;

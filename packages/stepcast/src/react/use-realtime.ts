@@ -1,8 +1,9 @@
 import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 
 import type { SubscriptionToken, TokenInput } from "../connection/token.js";
-import { type ChannelInput, isRunsOwn, nameOf, type TopicName } from "../definition/channel.js";
+import { type ChannelInput, nameOf, type TopicName } from "../definition/channel.js";
 import type { Message } from "../message.js";
+import type { Prefetched } from "../subscription/reading.js";
 import { IDLE, NOTHING, type Store, storeOf, type StoreState } from "../subscription/store.js";
 import { useSetting } from "./provider.js";
 import type { UseRealtimeResult } from "./result.js";
@@ -47,6 +48,8 @@ export interface UseRealtimeOptions<
    * said, a run's own channel is read from its start, others as with `mint`.
    */
   from?: string;
+  /** What `prefetch` has read on the server that has rendered the page: shown at once, and gone on after. */
+  initial?: Prefetched | null | undefined;
   /** Called for each message once, outside of rendering. */
   onMessage?: (message: Message<TChannel, TTopics extends readonly (infer K extends string)[] ? K : string>) => void;
   /** Called with the ids of messages that a failed attempt, or a gap, has taken away. */
@@ -99,7 +102,7 @@ export function useRealtime(options: UseRealtimeOptions<any, any, any>): unknown
     () => (onChange: () => void) => store.subscribe(() => (select || tracker.isChanged(shown.current, read() as StoreState)) && onChange()),
     [store, enabled, !select],
   );
-  const value = useSyncExternalStore(subscribe, read, () => choose(IDLE));
+  const value = useSyncExternalStore(subscribe, read, () => choose(store.initial));
 
   useEffect(() => {
     if (!select) shown.current = value as StoreState;
@@ -121,10 +124,8 @@ function useStore(options: UseRealtimeOptions<any, any, any>): Store {
   const { enabled = true, token, apiBaseUrl = setting.apiBaseUrl } = options;
   const full = typeof token === "object" ? (token as Partial<SubscriptionToken>) : {};
   const { channel = full.channel, topics = full.topics ?? [] }: { channel?: ChannelInput; topics?: readonly string[] } = options;
-  const { from = isRunsOwn(channel) ? "start" : "mint" } = options;
-  const isKnown = typeof document !== "undefined" && channel && nameOf(channel) && topics.length > 0;
-  const how = { ...options, apiBaseUrl, from: from === "mint" ? undefined : from };
-  const store = isKnown ? storeOf(setting.pool, channel, topics, how) : NOTHING;
+  const isKnown = channel && nameOf(channel) && topics.length > 0;
+  const store = isKnown ? storeOf(setting.pool, channel, topics, { ...options, apiBaseUrl }) : NOTHING;
 
   const latest = useRef(options);
   useEffect(() => {

@@ -32,6 +32,13 @@ export interface ReadingOptions {
   readonly pauseOnHidden?: boolean | undefined;
 }
 
+/** What was read before, on a server; it can be handed on as JSON. */
+export interface Prefetched {
+  /** Up to where everything is in it. */
+  readonly cursor: string;
+  readonly frames: readonly unknown[];
+}
+
 /** Who is told what. */
 export interface ReadingListener {
   onChange(change: Change): void;
@@ -50,6 +57,8 @@ export interface Reading extends LineReader {
   readonly isReplaying: boolean;
   /** Whether it reads, or tries to. */
   isRunning(): boolean;
+  /** Takes over what was read before, and goes on after it. */
+  take(before: Prefetched): void;
   /** Begins, or goes on after what is held. */
   start(): void;
   /** Ends the connection; what is held stays. */
@@ -57,14 +66,14 @@ export interface Reading extends LineReader {
 }
 
 export function createReading(pool: Pool, options: ReadingOptions, listener: ReadingListener): Reading {
-  const { channel, topics, from, validate = true, reconnect = true, reconnectMinMs = 250, reconnectMaxMs = 5_000, pauseOnHidden } = options;
+  const { channel, topics, from, validate: isValidated = true, reconnect = true, reconnectMinMs = 250, reconnectMaxMs = 5_000, pauseOnHidden } = options;
   const { platform } = pool;
   const session = createSession(nameOf(channel), topics, from);
   const canRefresh = () => typeof options.token() === "function";
   /** One token is asked for at a time. */
   let asking: Promise<Token> | undefined;
   const getToken = () => (asking ??= askToken(options.token()).finally(() => (asking = undefined)));
-  const take = createValidator(validate ? topicsOf(channel) : {}, listener);
+  const validate = createValidator(isValidated ? topicsOf(channel) : {}, listener);
   /** The next try, or while it is open, the next token. */
   const next = createTimer();
   const quiet = createTimer();
@@ -194,6 +203,13 @@ export function createReading(pool: Pool, options: ReadingOptions, listener: Rea
     origin: "",
     token: undefined as Token | undefined,
     isRunning: () => endWake !== undefined,
+    take({ cursor, frames }: Prefetched) {
+      setReplaying(true);
+      session.begin(topics);
+      (frames as ChannelFrame[]).forEach(self.onFrame);
+      session.begin(topics, cursor);
+      setReplaying(false);
+    },
     start() {
       if (endWake) return;
       endWake = platform.onWake(onWake);
@@ -215,7 +231,7 @@ export function createReading(pool: Pool, options: ReadingOptions, listener: Rea
     },
     onFrame(frame: ChannelFrame) {
       const change = session.on(frame);
-      if (change) take(change);
+      if (change) validate(change);
       if (self.isReplaying) lookReplayed();
     },
     onRefused(error: RealtimeError) {

@@ -3,12 +3,12 @@ import { createTimer } from "../connection/timer.js";
 import type { TokenInput } from "../connection/token.js";
 import { createContents, EMPTY, type GapState, kept, type MessagesState } from "../contents/contents.js";
 import { isTerminal, NOBODY, type RunState, type RunStatus } from "../contents/run.js";
-import { type ChannelInput, nameOf, topicsOf } from "../definition/channel.js";
+import { type ChannelInput, isRunsOwn, nameOf, topicsOf } from "../definition/channel.js";
 import type { RealtimeError } from "../error.js";
 import type { TopicMessage } from "../message.js";
 import { compare } from "../protocol/cursor.js";
 import { messagesOf } from "../protocol/session.js";
-import { createReading, type ReadingStatus } from "./reading.js";
+import { createReading, type Prefetched, type ReadingStatus } from "./reading.js";
 
 /** How long what nobody looks at any more is kept. */
 const GC_MS = 5_000;
@@ -85,6 +85,8 @@ export interface Store {
   /** Where tokens come from: those who show it say it, the last one counts. */
   token: TokenInput | undefined;
   readonly state: StoreState;
+  /** What it began with, which a server has shown as well. */
+  readonly initial: StoreState;
   /** Calls back after each change; gives a function that ends it. */
   subscribe(listener: () => void): () => void;
   /** Somebody is there, and it is read for them if they are active; gives a function that ends it. */
@@ -92,28 +94,29 @@ export interface Store {
 }
 
 /** What is shown while it is not known what to read. */
-export const NOTHING: Store = { token: undefined, state: IDLE, subscribe: () => () => {}, view: () => () => {} };
+export const NOTHING: Store = { token: undefined, state: IDLE, initial: IDLE, subscribe: () => () => {}, view: () => () => {} };
 
-/** The one store of these options. */
-export function storeOf(
-  pool: Pool,
-  channel: ChannelInput,
-  topics: readonly string[],
-  options: { readonly [K in keyof typeof DEFAULTS]?: (typeof DEFAULTS)[K] | undefined },
-): Store {
-  const how = { ...DEFAULTS };
+/** How it is to be read; what is not said is as usual. */
+export type HowToRead = { readonly [K in keyof typeof DEFAULTS]?: (typeof DEFAULTS)[K] | undefined } & { readonly initial?: Prefetched | null | undefined };
+
+/** The one store of these options; on a server, where nothing is shared, one that reads nothing. */
+export function storeOf(pool: Pool, channel: ChannelInput, topics: readonly string[], options: HowToRead): Store {
+  const how = { ...DEFAULTS, from: isRunsOwn(channel) ? "start" : "mint" };
   for (const key in how) {
     const value = options[key as keyof typeof how];
     if (value !== undefined) how[key as "key"] = value as string;
   }
+  const { initial } = options;
   const name = JSON.stringify([nameOf(channel), [...topics].sort(), how]);
+  const create = () => createStore(pool, { channel, topics, ...how }, name, initial);
+  if (typeof document === "undefined") return initial ? create() : NOTHING;
   let store = pool.shared.get(name) as Store | undefined;
-  if (!store) pool.shared.set(name, (store = createStore(pool, { channel, topics, ...how }, name)));
+  if (!store) pool.shared.set(name, (store = create()));
   return store;
 }
 
-function createStore(pool: Pool, options: StoreOptions, name: string): Store {
-  const { channel, historyLimit, bufferInterval, autoCloseOnTerminal } = options;
+function createStore(pool: Pool, options: StoreOptions, name: string, initial: Prefetched | null | undefined): Store {
+  const { channel, from, historyLimit, bufferInterval, autoCloseOnTerminal } = options;
   const contents = createContents(topicsOf(channel) as Record<string, { text?: string }>, historyLimit);
   const listeners = new Set<() => void>();
   /** Who is there, and whether it is read for them. */
@@ -126,7 +129,7 @@ function createStore(pool: Pool, options: StoreOptions, name: string): Store {
   let isScheduled = false;
   let isDone = false;
 
-  const reading = createReading(pool, { ...options, token: () => self.token }, {
+  const reading = createReading(pool, { ...options, from: initial || from === "mint" ? undefined : from, token: () => self.token }, {
     onChange(change) {
       const isNews = change.kind === "run" || change.topic === "$run";
       if (!isNews && change.kind !== "rollback") messagesOf(change).forEach(tell);
@@ -222,6 +225,7 @@ function createStore(pool: Pool, options: StoreOptions, name: string): Store {
   const self = {
     token: undefined as TokenInput | undefined,
     state: { ...IDLE, reset },
+    initial: IDLE,
     subscribe(listener: () => void) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -242,6 +246,9 @@ function createStore(pool: Pool, options: StoreOptions, name: string): Store {
       };
     },
   };
-  forgetLater();
+  if (initial) reading.take(initial);
+  commit();
+  self.initial = self.state;
+  if (typeof document !== "undefined") forgetLater();
   return self;
 }

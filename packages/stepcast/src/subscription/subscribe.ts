@@ -165,7 +165,8 @@ export async function subscribe(
   }) as Subscription<TopicMessage>;
 }
 
-function tokenOf({ token, key, app, channel, topics }: SubscribeOptions<ChannelInput, readonly string[]>): TokenInput {
+/** Where tokens come from that are given in one of these ways. */
+export function tokenOf({ token, key, app, channel, topics }: Pick<SubscribeOptions<ChannelInput, readonly string[]>, "token" | "key" | "app" | "channel" | "topics">): TokenInput {
   if (token !== undefined) return token;
   if (key !== undefined) return key;
   if (!app) throw new RealtimeError("invalid_token", "no token was given: `token`, `key` or `app`");

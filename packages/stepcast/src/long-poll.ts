@@ -1,0 +1,6 @@
+/**
+ * Reads by requests that wait, where nothing else gets through.
+ *
+ * @module
+ */
+export { longPoll } from "./transport/long-poll.js";

@@ -1,0 +1,6 @@
+/**
+ * One tab that reads for all tabs of a browser.
+ *
+ * @module
+ */
+export { shared } from "./transport/shared.js";
