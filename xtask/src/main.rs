@@ -73,11 +73,12 @@ fn count(stages: usize) -> String {
 
 fn help() -> String {
     let mut text = String::from(
-        "cargo xtask verify            run every stage, in this order, until one fails\n\
+        "cargo xtask verify            run every stage but `builds`, in this order, until one fails\n\
+         cargo xtask verify --all      run every stage\n\
          cargo xtask verify <stage>…   run only these\n\
          cargo xtask help              print this\n\nstages:\n",
     );
-    for stage in Stage::ALL {
+    for stage in Stage::ALL.into_iter().chain(Stage::MORE) {
         text.push_str(&format!("  {:<10} {}\n", stage.name(), stage.summary()));
     }
     text

@@ -20,10 +20,11 @@ pub(crate) enum Stage {
     Features,
     Npm,
     E2e,
+    Builds,
 }
 
 impl Stage {
-    /// Every stage, in the order of a whole run: what is quick and fails often comes first.
+    /// The stages of a whole run, in its order: what is quick and fails often comes first.
     pub(crate) const ALL: [Self; 10] = [
         Self::Tools,
         Self::Fmt,
@@ -37,20 +38,27 @@ impl Stage {
         Self::E2e,
     ];
 
-    /// The stages of these names, or all of them when there are none.
+    /// What takes long and fails seldom: these run when they are asked for, by name or by `--all`.
+    pub(crate) const MORE: [Self; 1] = [Self::Builds];
+
+    /// The stages of these names, or the usual ones when there are none.
     pub(crate) fn select(names: &[&str]) -> Result<Vec<Self>, String> {
-        if names.is_empty() {
-            return Ok(Self::ALL.to_vec());
+        match names {
+            [] => Ok(Self::ALL.to_vec()),
+            ["--all"] => Ok(Self::known().collect()),
+            names => names.iter().map(|name| Self::named(name)).collect(),
         }
-        names.iter().map(|name| Self::named(name)).collect()
+    }
+
+    fn known() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(Self::MORE)
     }
 
     fn named(name: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
+        Self::known()
             .find(|stage| stage.name() == name)
             .ok_or_else(|| {
-                let known: Vec<&str> = Self::ALL.iter().map(|stage| stage.name()).collect();
+                let known: Vec<&str> = Self::known().map(Self::name).collect();
                 format!(
                     "unknown stage `{name}`; the stages are {}",
                     known.join(", ")
@@ -70,6 +78,7 @@ impl Stage {
             Self::Features => "features",
             Self::Npm => "npm",
             Self::E2e => "e2e",
+            Self::Builds => "builds",
         }
     }
 
@@ -88,6 +97,9 @@ impl Stage {
             Self::Npm => "the npm package: types, tests, exports and size",
             Self::E2e => {
                 "the quickstart, the npm package and apps of npm inngest, on a terminal and in a browser"
+            }
+            Self::Builds => {
+                "the packed npm package in build tools and test runners: webpack, Next.js, Jest and others"
             }
         }
     }
@@ -159,6 +171,12 @@ impl Stage {
                     .env("STEPCAST_BINARY", built.join("stepcast"))
                     .run()
             }
+            Self::Builds => {
+                let builds = workspace.package().join("builds");
+                tools::npm_packages(&workspace.package())?;
+                tools::npm_packages(&builds)?;
+                Tool::new("npm", &["run", "check"]).within(builds).run()
+            }
         }
     }
 }
@@ -199,6 +217,14 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_long_is_run_when_it_is_asked_for() {
+        assert!(!Stage::ALL.contains(&Stage::Builds));
+        let all = Stage::select(&["--all"]).unwrap();
+        assert_eq!(all, [&Stage::ALL[..], &Stage::MORE].concat());
+        assert_eq!(Stage::select(&["builds"]), Ok(vec![Stage::Builds]));
+    }
+
+    #[test]
     fn names_are_run_in_the_order_given() {
         assert_eq!(
             Stage::select(&["tidy", "fmt"]),
@@ -210,7 +236,7 @@ mod tests {
     fn an_unknown_name_is_answered_with_the_known_ones() {
         let refusal = Stage::select(&["fnt"]).unwrap_err();
         assert!(
-            refusal.contains("`fnt`") && refusal.contains("fmt, clippy"),
+            refusal.contains("`fnt`") && refusal.contains("fmt, clippy") && refusal.contains("builds"),
             "{refusal}"
         );
     }

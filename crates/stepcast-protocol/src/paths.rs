@@ -10,6 +10,8 @@ pub const CONNECT: &str = "/v1/realtime/connect";
 pub const SSE: &str = "/v1/realtime/sse";
 /// Answers with messages as soon as there are some.
 pub const MESSAGES: &str = "/v1/realtime/messages";
+/// The client for pages without a build.
+pub const SCRIPT: &str = "/stepcast.js";
 /// Publishes a message.
 pub const PUBLISH: &str = "/v1/realtime/publish";
 /// Says what is kept of a channel.

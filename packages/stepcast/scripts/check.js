@@ -18,6 +18,8 @@ step("tests", bin("vitest"), "run");
 step("publint", bin("publint"), "--strict");
 step("attw", bin("attw"), "--pack", ".", "--profile", "esm-only");
 step("smoke", process.execPath, "scripts/smoke.js");
+step("tarball", process.execPath, "scripts/tarball.js");
+step("bundle", process.execPath, "scripts/bundle.js", "--check");
 step("size", process.execPath, "scripts/size.js");
 console.log(`\ncheck: passed in ${Math.round((Date.now() - began) / 1000)} s`);
 

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createContents } from "../src/contents/contents.js";
 import { createPool, type Pool } from "../src/connection/pool.js";
 import type { RealtimeError } from "../src/error.js";
-import { createReading, type Reading } from "../src/subscription/reading.js";
+import { createReading, type Reading, USUAL } from "../src/subscription/reading.js";
 import { opaque, pass, world } from "./support/platform.js";
 
 const FOLDER = path.resolve(import.meta.dirname, "../../../conformance");
@@ -71,7 +71,7 @@ class Reader {
   constructor(pool: Pool, channel: string, topics: string[], from: string | undefined, tokens: string[]) {
     this.tokens = tokens;
     const token = () => opaque(this.tokens.length > 1 ? (this.tokens.shift() as string) : (this.tokens[0] as string));
-    const options = { channel, topics, from, token: () => token };
+    const options = { ...USUAL, channel, topics, from, token: () => token };
     this.reading = createReading(pool, options, {
       onChange: (change) => void this.contents.apply(change),
       onStatus: (_, error) => void (this.error = error),

@@ -1,9 +1,11 @@
-import { Inngest } from "inngest";
+import { Inngest, realtime as theirs } from "inngest";
 import { serve } from "inngest/edge";
+import { getSubscriptionToken as theirToken } from "inngest/realtime";
 import { expect, test } from "vitest";
 
-import { realtime, staticSchema } from "../src/index.js";
+import { realtime, staticSchema, Stepcast } from "../src/index.js";
 import { PublishMiddleware } from "../src/inngest.js";
+import { getSubscriptionToken } from "../src/realtime.js";
 
 const channel = realtime.channel({
   name: ({ runId }: { runId: string }) => `pipeline:${runId}`,
@@ -59,6 +61,30 @@ test("a handler publishes; what it says again on the way of its run is named the
   await call(0, { [op?.id ?? ""]: { type: "data", data: null } });
   expect(published.map(({ body }) => body)).toEqual([{ message: "Starting…" }, { message: "Done" }]);
   expect(published[0]?.key).toBe(before[0]?.key);
+});
+
+test("channels of the two packages stand for each other", async () => {
+  const asked: { path: string; query: Record<string, string>; body: unknown }[] = [];
+  const fetch = async (input: string | URL | Request, init?: RequestInit) => {
+    const { pathname: path, searchParams } = new URL(String(input));
+    asked.push({ path, query: Object.fromEntries(searchParams), body: JSON.parse(String(init?.body)) });
+    return Response.json({ ids: ["1-1"], jwt: "e30.e30.sig" }, { status: path.endsWith("token") ? 201 : 200 });
+  };
+  const inngest = new Inngest({ id: "app", isDev: true, baseUrl: "http://server.test", fetch: fetch as typeof globalThis.fetch });
+  const stepcast = new Stepcast({ url: "http://server.test", fetch: fetch as never });
+  const other = theirs.channel({ name: ({ runId }: { runId: string }) => `pipeline:${runId}`, topics: { status: { schema: staticSchema<{ message: string }>() } } });
+
+  await inngest.realtime.publish(channel({ runId: "r" }).status, { message: "ours" });
+  await stepcast.realtime.publish(other({ runId: "r" }).status, { message: "theirs" });
+  expect(asked.splice(0).map(({ query, body }) => [query["channel"], query["topic"], body])).toEqual([
+    ["pipeline:r", "status", { message: "ours" }],
+    ["pipeline:r", "status", { message: "theirs" }],
+  ]);
+
+  const ofTheirs = await theirToken(inngest, { channel: channel({ runId: "r" }), topics: ["status"] });
+  const ofOurs = await getSubscriptionToken(inngest, { channel: other({ runId: "r" }), topics: ["status"] });
+  expect([ofTheirs.key, ofOurs.key]).toEqual(["e30.e30.sig", "e30.e30.sig"]);
+  expect(asked.map(({ path }) => path)).toEqual(["/v1/realtime/token", "/v1/realtime/token"]);
 });
 
 test("another attempt of a step says its own", async () => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { createPool, type Pool } from "../src/connection/pool.js";
 import type { TokenInput } from "../src/connection/token.js";
-import { createReading, type ReadingOptions } from "../src/subscription/reading.js";
+import { createReading, type ReadingOptions, USUAL } from "../src/subscription/reading.js";
 import { data, opaque, pass, tokenFor, world } from "./support/platform.js";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -15,7 +15,7 @@ function reader(at = world(), options: Partial<Omit<ReadingOptions, "token">> & 
   const got: unknown[] = [];
   const replaying: boolean[] = [];
   const { token = () => TOKEN, ...rest } = options;
-  const reading = createReading(pool, { channel: "c", topics: ["t"], ...rest, token: () => token }, {
+  const reading = createReading(pool, { ...USUAL, channel: "c", topics: ["t"], ...rest, token: () => token }, {
     onChange: (change) => got.push(change.kind === "message" ? change.message.data : change.kind),
     onStatus: (status, error) => statuses.push(error ? `${status}:${error.code}` : status),
     onError: (error) => statuses.push(error.code),

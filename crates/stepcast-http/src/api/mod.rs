@@ -23,6 +23,7 @@ mod ready;
 mod received;
 mod register;
 mod runs;
+mod script;
 mod shown;
 mod signals;
 mod sse;
@@ -55,6 +56,7 @@ pub(crate) fn token_routes(gateway: &Gateway) -> Router {
         .route(paths::CONNECT, get(connect::connect))
         .route(paths::SSE, get(sse::stream).options(preflight))
         .route(paths::MESSAGES, get(messages::poll).options(preflight))
+        .route(paths::SCRIPT, get(script::read))
         .layer(from_fn_with_state(gateway.origins(), let_pages_in))
         .route(paths::PUBLISH, post(publish::publish))
         .route(paths::HEALTH, get(health))

@@ -16,6 +16,7 @@ mod publish;
 mod ready;
 mod rest;
 mod runs;
+mod script;
 mod server;
 mod slow;
 mod sse;

@@ -9,7 +9,6 @@ const MOST = 16 * 1024 * 1024;
  * that nobody reads.
  */
 export interface Log {
-  /** Adds a message at its place; of two with the same offset, the later one stays. */
   add(message: TopicMessage): void;
   /** Takes messages away, and says which. */
   remove(isGone: (message: TopicMessage) => boolean): TopicMessage[];
@@ -27,8 +26,7 @@ export function createLog(limit: number | null): Log {
   /** Where the kept ones begin. */
   let start = 0;
   let size = 0;
-  /** Whether somebody may still want to see the array as it is. */
-  let isViewed = false;
+  let isSorted = true;
   let isTruncated = false;
 
   const kept = () => messages.slice(start);
@@ -37,7 +35,6 @@ export function createLog(limit: number | null): Log {
   function set(all: TopicMessage[]): void {
     messages = all;
     start = 0;
-    isViewed = false;
   }
 
   /** What it takes as JSON, about; what is bounded by its number is not measured. */
@@ -45,7 +42,10 @@ export function createLog(limit: number | null): Log {
     return limit === null ? 100 + (JSON.stringify(data)?.length ?? 0) : 0;
   }
 
-  function trim(): void {
+  /** What came out of order, after a snapshot, takes its place; what is too much goes. */
+  function settle(): void {
+    if (!isSorted) set(kept().sort((a, b) => compare(a.id, b.id)));
+    isSorted = true;
     while (messages.length - start > Math.max(0, limit ?? Infinity) || size > MOST) {
       size -= sizeOf(messages[start++]!);
       isTruncated ||= limit === null;
@@ -56,17 +56,10 @@ export function createLog(limit: number | null): Log {
 
   return {
     add(message) {
-      let at = messages.length;
-      while (at > start && compare(messages[at - 1]!.id, message.id) >= 0) at -= 1;
-      if (at < messages.length && isViewed) {
-        at -= start;
-        set(kept());
-      }
-      const isThere = messages[at]?.id === message.id;
-      if (isThere) size -= sizeOf(messages[at]!);
-      messages.splice(at, +isThere, message);
+      const last = messages.at(-1);
+      isSorted &&= !last || compare(last.id, message.id) < 0;
+      messages.push(message);
       size += sizeOf(message);
-      trim();
     },
     remove(isGone) {
       const gone = kept().filter(isGone);
@@ -74,11 +67,14 @@ export function createLog(limit: number | null): Log {
       for (const message of gone) size -= sizeOf(message);
       return gone;
     },
-    findLast: (isWanted) => kept().reverse().find(isWanted),
+    findLast(isWanted) {
+      settle();
+      return kept().reverse().find(isWanted);
+    },
     view() {
+      settle();
       const [of, from, end] = [messages, start, messages.length];
       let all: TopicMessage[] | undefined;
-      isViewed = true;
       return () => (all ??= of.slice(from, end));
     },
     isTruncated: () => isTruncated,

@@ -24,13 +24,16 @@ export interface ReadingOptions {
   readonly token: () => TokenInput | undefined;
   readonly from?: string | undefined;
   readonly apiBaseUrl?: string | undefined;
-  readonly validate?: boolean | undefined;
-  readonly reconnect?: boolean | undefined;
-  readonly reconnectMinMs?: number | undefined;
-  readonly reconnectMaxMs?: number | undefined;
+  readonly validate: boolean;
+  readonly reconnect: boolean;
+  readonly reconnectMinMs: number;
+  readonly reconnectMaxMs: number;
   /** Read nothing while the page is hidden. */
   readonly pauseOnHidden?: boolean | undefined;
 }
+
+/** How it is read unless somebody says otherwise. */
+export const USUAL = { validate: true, reconnect: true, reconnectMinMs: 250, reconnectMaxMs: 5_000 };
 
 /** What was read before, on a server; it can be handed on as JSON. */
 export interface Prefetched {
@@ -66,14 +69,14 @@ export interface Reading extends LineReader {
 }
 
 export function createReading(pool: Pool, options: ReadingOptions, listener: ReadingListener): Reading {
-  const { channel, topics, from, validate: isValidated = true, reconnect = true, reconnectMinMs = 250, reconnectMaxMs = 5_000, pauseOnHidden } = options;
+  const { channel, topics, from, reconnect, reconnectMinMs, reconnectMaxMs, pauseOnHidden } = options;
   const { platform } = pool;
   const session = createSession(nameOf(channel), topics, from);
   const canRefresh = () => typeof options.token() === "function";
   /** One token is asked for at a time. */
   let asking: Promise<Token> | undefined;
   const getToken = () => (asking ??= askToken(options.token()).finally(() => (asking = undefined)));
-  const validate = createValidator(isValidated ? topicsOf(channel) : {}, listener);
+  const validate = createValidator(options.validate ? topicsOf(channel) : {}, listener);
   /** The next try, or while it is open, the next token. */
   const next = createTimer();
   const quiet = createTimer();

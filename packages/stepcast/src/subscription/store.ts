@@ -8,7 +8,7 @@ import type { RealtimeError } from "../error.js";
 import type { TopicMessage } from "../message.js";
 import { compare } from "../protocol/cursor.js";
 import { messagesOf } from "../protocol/session.js";
-import { createReading, type Prefetched, type ReadingStatus } from "./reading.js";
+import { createReading, type Prefetched, type ReadingStatus, USUAL } from "./reading.js";
 
 /** How long what nobody looks at any more is kept. */
 const GC_MS = 5_000;
@@ -19,15 +19,12 @@ const LINGER_MS = 100;
 
 /** How it is read unless somebody says otherwise. */
 const DEFAULTS = {
+  ...USUAL,
   from: undefined as string | undefined,
   key: undefined as string | undefined,
   apiBaseUrl: undefined as string | undefined,
   bufferInterval: 0,
-  validate: true,
   historyLimit: 100 as number | null,
-  reconnect: true,
-  reconnectMinMs: 250,
-  reconnectMaxMs: 5_000,
   pauseOnHidden: true,
   autoCloseOnTerminal: true,
 };

@@ -5,7 +5,7 @@ import { RealtimeError } from "../error.js";
 import type { Message, TopicMessage } from "../message.js";
 import type { Change } from "../protocol/session.js";
 import { Fresh } from "./fresh.js";
-import { createReading, type ReadingStatus } from "./reading.js";
+import { createReading, type ReadingStatus, USUAL } from "./reading.js";
 import { poolOf } from "./registry.js";
 import { iterate, Sink } from "./sink.js";
 
@@ -100,6 +100,8 @@ export async function subscribe(
   if (nameOf(channel) === "") throw new RealtimeError("bad_channel", "channel has no name; is a parameter of it missing?");
   if (topics.length === 0) throw new RealtimeError("bad_topic", "no topics were given");
   const token = tokenOf(options);
+  const { validate = USUAL.validate, reconnect = USUAL.reconnect } = options;
+  const { reconnectMinMs = USUAL.reconnectMinMs, reconnectMaxMs = USUAL.reconnectMaxMs } = options;
   const messages = new Set<Sink<TopicMessage>>();
   const updates = new Set<Sink<Update>>();
   const fresh = new Fresh(topicsOf(channel) as Record<string, { text?: string }>);
@@ -109,7 +111,7 @@ export async function subscribe(
   };
 
   const opened = withResolvers<void>();
-  const reading = createReading(poolOf(platform), { ...options, token: () => token }, {
+  const reading = createReading(poolOf(platform), { ...options, validate, reconnect, reconnectMinMs, reconnectMaxMs, token: () => token }, {
     onChange(change) {
       call(onUpdate, change);
       for (const sink of updates) sink.put(change);
