@@ -1,0 +1,7 @@
+import { createElement } from "react";
+import { renderToString } from "react-dom/server";
+import { expect, test } from "vitest";
+
+import { Chat } from "./component.js";
+
+test("renders", () => expect(renderToString(createElement(Chat))).toBe("<p>paused</p>"));

@@ -1,0 +1,1 @@
+export default { test: { include: ["component.vitest.js"], environment: "happy-dom" } };
