@@ -76,7 +76,7 @@ describe("a function for tokens", () => {
     const html = "<!doctype html><title>Please log in to go on</title>";
     const token = vi.fn().mockReturnValueOnce(html).mockReturnValue(good);
     const seen = await page({ token });
-    expect(seen.error).toMatchObject({ code: "invalid_token", retryable: true, message: `token is none: \`${html.slice(0, 40)}\`` });
+    expect(seen.error).toMatchObject({ code: "invalid_token", retryable: true, message: `no token: \`${html.slice(0, 40)}\`` });
     await later(250);
     await open();
     expect(seen.shown.at(-1)).toBe("open");

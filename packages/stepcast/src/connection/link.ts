@@ -89,8 +89,9 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
   function onFrame(frame: ServerFrame): void {
     switch (frame.kind) {
       case "hello":
-        if (frame.protocol !== VERSION) return fail(`server speaks version ${frame.protocol} of the protocol`);
+        if (frame.protocol !== VERSION) return fail(`server speaks protocol ${frame.protocol}`);
         onHello(frame);
+      // It is an answer as well.
       case "subscribed":
       case "authenticated":
       case "error":

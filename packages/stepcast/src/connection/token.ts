@@ -38,8 +38,8 @@ interface Claims {
   read?: { channel?: string; topics?: string[]; cursor?: string };
 }
 
-/** Looks at a token; what it says of itself is used where it can be read. */
-export function readToken(value: unknown): Token {
+/** Looks at a token; what it says of itself is used where it can be read. When it is none, the next one may be good if there is one. */
+export function readToken(value: unknown, hasNext = false): Token {
   try {
     const given = typeof value !== "string" ? value : /^\s*\{/.test(value) ? JSON.parse(value) : { key: value };
     const { key, apiBaseUrl, channel, topics } = given as SubscriptionToken & { key: string };
@@ -55,7 +55,7 @@ export function readToken(value: unknown): Token {
     };
   } catch {
     const text = typeof value === "string" ? value.trim() : `{${Object.keys(Object(value))}}`;
-    throw new RealtimeError("invalid_token", `token is none: \`${text.slice(0, 40)}\``);
+    throw new RealtimeError("invalid_token", `no token: \`${text.slice(0, 40)}\``, undefined, hasNext);
   }
 }
 
@@ -78,12 +78,8 @@ export async function askToken(input: TokenInput | undefined): Promise<Token> {
   try {
     value = await input();
   } catch (cause) {
-    throw cause instanceof RealtimeError ? cause : new RealtimeError("token_failed", `token cannot be had: ${cause}`, cause);
+    throw cause instanceof RealtimeError ? cause : new RealtimeError("token_failed", `no token: ${cause}`, cause);
   }
-  try {
-    return readToken(value);
-  } catch (cause) {
-    // The next one may be good: a page of login, or a proxy, has answered.
-    throw new RealtimeError("invalid_token", (cause as Error).message, undefined, true);
-  }
+  // A page of login, or a proxy, may have answered.
+  return readToken(value, true);
 }

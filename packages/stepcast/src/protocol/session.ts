@@ -47,7 +47,7 @@ export function mismatch(
     return new RealtimeError("wrong_channel", `token is for channel \`${said.channel}\`, not for \`${channel}\``);
   }
   const missing = topics.find((topic) => said.topics && !said.topics.includes(topic));
-  return missing === undefined ? missing : new RealtimeError("forbidden", `token does not allow topic \`${missing}\` of channel \`${channel}\``);
+  return missing === undefined ? missing : new RealtimeError("forbidden", `token does not allow topic \`${missing}\``);
 }
 
 /**
