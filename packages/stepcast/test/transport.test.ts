@@ -192,6 +192,23 @@ describe("shared", () => {
     expect(got).toEqual(["a", "b"]);
   });
 
+  test("what was asked for before the end is not shown after it", async () => {
+    const { tab } = browser();
+    const one = tab();
+    let catchUp: (response: Response) => void = () => {};
+    one.at.answer = () => new Promise((resolve) => (catchUp = resolve));
+    const { got, statuses } = await reading(one.platform);
+    one.at.socket.hello("c", ["t"], "1-1");
+    await pass();
+    one.at.answer = never;
+    one.at.socket.drops(1006);
+    await pass();
+    catchUp(answer("1-1", data("t", 1, "a")));
+    await pass(100);
+    expect(got).toEqual([]);
+    expect(statuses).not.toContain("open");
+  });
+
   test("a tab whose token is not taken gets nothing, whatever others read", async () => {
     const { tab } = browser();
     const [one, two] = [tab(), tab()];

@@ -108,6 +108,7 @@ function join(
       const response = await platform.fetch(url, { signal, cache: "no-store" });
       if (!response.ok) return close();
       const { cursor, frames } = (await response.json()) as { cursor: string; frames: ChannelFrame[] };
+      if (signal.aborted) return;
       if (isFirst) onOpen(seconds);
       frames.forEach(hear);
       // What is missing up to there was for others.
