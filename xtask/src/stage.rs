@@ -236,7 +236,9 @@ mod tests {
     fn an_unknown_name_is_answered_with_the_known_ones() {
         let refusal = Stage::select(&["fnt"]).unwrap_err();
         assert!(
-            refusal.contains("`fnt`") && refusal.contains("fmt, clippy") && refusal.contains("builds"),
+            refusal.contains("`fnt`")
+                && refusal.contains("fmt, clippy")
+                && refusal.contains("builds"),
             "{refusal}"
         );
     }
