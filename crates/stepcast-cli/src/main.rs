@@ -5,7 +5,7 @@
 //! - [`args`]: the command line; [`exit`]: how a command can end, and what a script sees of it.
 //! - [`serve`]: `dev` and `start`, from settings to a server and back to nothing.
 //! - [`target`]: the server that the other commands talk to; [`data`]: JSON that they are given; [`output`]: what they print.
-//! - [`send`], [`publish`], [`tail`], [`runs`], [`cancel`], [`token`], [`ready`], [`backup`], [`completions`]:
+//! - [`send`], [`publish`], [`tail`], [`runs`], [`cancel`], [`rerun`], [`token`], [`ready`], [`backup`], [`completions`]:
 //!   one command each.
 //! - [`logging`], [`traces`], [`span`], [`secret`]: log lines, spans for collectors, lengths of time, and what is never printed.
 
@@ -19,6 +19,7 @@ mod logging;
 mod output;
 mod publish;
 mod ready;
+mod rerun;
 mod runs;
 mod secret;
 mod send;

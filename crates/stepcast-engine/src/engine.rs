@@ -274,6 +274,15 @@ impl Engine {
         self.0.runs.cancel(id, CancelReason::Asked).await
     }
 
+    /// Starts a run's function again by the event that started it, whatever became of the run, and says which run that is. A run that
+    /// an event lets wait for its time waits for it again.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownRun`], [`EngineError::FunctionGone`], and what the store says.
+    pub async fn rerun(&self, id: RunId) -> Result<RunId, EngineError> {
+        self.0.runs.rerun(id).await
+    }
+
     /// Gives a signal with its data, one JSON text, to the run that waits for it, and says which one that is.
     ///
     /// # Errors

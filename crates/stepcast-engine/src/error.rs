@@ -98,6 +98,16 @@ pub enum EngineError {
     /// No such function.
     #[error("this program has no function `{0}`")]
     UnknownFunction(FunctionId),
+    /// A run that cannot be run again, as its function is gone.
+    #[error(
+        "run {run} cannot be run again: its function `{function}` is not known any more; start the app that has it"
+    )]
+    FunctionGone {
+        /// The run.
+        run: RunId,
+        /// Its function.
+        function: FunctionId,
+    },
     /// A signal's name that is not allowed.
     #[error("signal cannot be named so: {0}")]
     BadSignal(NameError),
@@ -183,7 +193,7 @@ impl EngineError {
             Self::PayloadNotJson { .. } | Self::SignalNotJson(_) => ErrorCode::BadJson,
             Self::ReservedTopic(_) | Self::UnknownTopic { .. } => ErrorCode::BadTopic,
             Self::SchemaViolation { .. } => ErrorCode::SchemaViolation,
-            Self::UnknownFunction(_) => ErrorCode::UnknownFunction,
+            Self::UnknownFunction(_) | Self::FunctionGone { .. } => ErrorCode::UnknownFunction,
             Self::UnknownRun(_) => ErrorCode::UnknownRun,
             Self::LeaseLost { .. } => ErrorCode::LeaseLost,
             Self::AttemptOver { .. } => ErrorCode::AttemptOver,

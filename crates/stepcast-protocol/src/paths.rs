@@ -20,6 +20,8 @@ pub const CHANNEL: &str = "/v1/channels/{channel}";
 pub const RUNS: &str = "/v1/runs";
 /// Reads (`GET`) or cancels (`DELETE`) one run.
 pub const RUN: &str = "/v1/runs/{id}";
+/// Runs a run again (`POST`).
+pub const RERUN: &str = "/v1/runs/{id}/rerun";
 /// Takes what an SDK reports of a run before it answers a call.
 pub const CHECKPOINT: &str = "/v1/checkpoint/{run}/async";
 /// Gives an SDK what is remembered of a run's steps, when that is too large for a call.

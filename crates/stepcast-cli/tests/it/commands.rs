@@ -109,6 +109,12 @@ fn runs_are_listed_shown_followed_and_cancelled() {
     let cancelled = server.run(&["cancel", &waiting]);
     assert_eq!(cancelled.code, 0, "{cancelled:?}");
     assert_eq!(follower.end().code, 4);
+    // Its function is not here, but in the program that made the database.
+    let gone = server.run(&["rerun", &failed]);
+    assert!(
+        gone.code == 1 && gone.err.contains("unknown_function") && gone.err.contains("`fail`"),
+        "{gone:?}"
+    );
     let again = server.run(&["cancel", &waiting]);
     assert!(
         again.code == 1 && again.err.contains("run_ended"),
@@ -157,6 +163,21 @@ fn an_event_is_sent_and_its_run_followed_through_a_failed_attempt() {
     assert!(
         ended.out.contains(&format!("-- run {run} completed")),
         "{ended:?}"
+    );
+    // What it says again is on the same channel, and comes out right at once or at its second attempt.
+    let again = embedded.run(&["rerun", &run, "--json"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(again.json()[0]["rerun_of"], json!(run));
+    let new = again.json()[0]["run_id"].as_str().unwrap().to_owned();
+    let ended = embedded.run(&["tail", "greetings:ann", "said", "--until-run-ends", &new]);
+    assert!(
+        ended.out.contains(&format!("-- run {new} completed")),
+        "{ended:?}"
+    );
+    let third = embedded.run(&["rerun", &run]);
+    assert!(
+        third.out.starts_with("started run ") && third.out.contains(&run),
+        "{third:?}"
     );
     assert!(
         embedded
@@ -207,6 +228,7 @@ fn each_way_to_fail_has_its_code() {
             1,
             "unknown_run",
         ),
+        (&["rerun", "01KASE7J6K0000000000000000"], 1, "unknown_run"),
         (&["publish", "c", "$run", "1"], 1, "bad_topic"),
         (&["publish", "", "t", "1"], 1, "bad_channel"),
         (&["send", "inngest/x"], 1, "bad_event"),
@@ -218,6 +240,7 @@ fn each_way_to_fail_has_its_code() {
         ),
         (&["publish", "c", "t", "hello"], 2, "not JSON"),
         (&["cancel", "x"], 2, "x"),
+        (&["rerun", "x"], 2, "x"),
         (&["tail", "c", "--from", "yesterday"], 2, "yesterday"),
         (&["runs", "--limit", "0"], 2, "0"),
     ] {

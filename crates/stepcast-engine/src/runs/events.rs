@@ -37,7 +37,7 @@ pub struct Accepted {
 }
 
 /// Why nothing was committed.
-enum NotCommitted {
+pub(super) enum NotCommitted {
     Known(Known),
     Error(CommitError),
 }
@@ -215,15 +215,18 @@ impl Runs {
         Ok(accepted)
     }
 
+    /// An event and the runs of its own commit; those that were run again later are not of it.
     async fn accepted_before(&self, event: EventId) -> Result<Accepted, EngineError> {
         let rows = self
             .0
             .store
             .runs(RunQuery::OfEvent(event, limits::PAGE_ROWS))
             .await?;
+        let first = rows.first().map(|row| row.created_at);
+        let started = rows.iter().filter(|row| Some(row.created_at) == first);
         Ok(Accepted {
             event,
-            runs: rows.into_iter().map(|row| row.id).collect(),
+            runs: started.map(|row| row.id).collect(),
         })
     }
 
@@ -291,7 +294,7 @@ impl Runs {
     }
 
     /// Commits what stands on its own feet, under conditions.
-    async fn commit_attached(
+    pub(super) async fn commit_attached(
         &self,
         attached: Attached,
         mut expect: Vec<Expect>,

@@ -29,6 +29,7 @@ mod owners;
 mod published;
 mod recovery;
 mod registry;
+mod rerun;
 mod retry;
 mod seen;
 mod signals;
@@ -61,7 +62,7 @@ use self::{
     cell::{Envelope, RunCell},
     crons::Crons,
     lanes::{Candidate, Dispatch, Lanes, Place},
-    owners::OpenHandlers,
+    owners::{LastEnds, OpenHandlers},
     registry::Registry,
     tally::{StepTally, Tallies},
     timers::Timers,
@@ -124,6 +125,7 @@ struct Inner {
     restarting: AtomicBool,
     /// Set once the end has begun.
     closing: AtomicBool,
+    last_ends: LastEnds,
     tallies: Tallies,
     steps: StepTally,
     /// Closed while what is in memory may not be what is in the store: no run is loaded then.
@@ -176,6 +178,7 @@ impl Runs {
             frames,
             restarting: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            last_ends: LastEnds::default(),
             tallies: Tallies::default(),
             steps: StepTally::default(),
             gate: watch::Sender::new(Gate::Open),

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stepcast_protocol::{
-    Event, EventId, Kind, Origin, RunId, RunStatus, Told, TopicName, limits, run::RUN_TOPIC,
+    Event, EventId, Kind, Origin, RunId, RunStatus, Timestamp, Told, TopicName, limits, run::RUN_TOPIC,
 };
 
 use super::{RunFrames, Runs, cell::RunCell, followers::news_for_npm};
@@ -54,6 +54,19 @@ pub(super) fn keys(run: RunId, event: &Event) -> Vec<String> {
         keys.extend(camel.into_iter().chain(snake).filter(|key| !key.is_empty()));
     }
     keys
+}
+
+/// The last ends of events whose channels were told a moment ago: of several runs that have ended in the same millisecond, one tells.
+#[derive(Debug, Default)]
+pub(super) struct LastEnds(Mutex<BTreeMap<EventId, Timestamp>>);
+
+impl LastEnds {
+    fn is_first(&self, event: EventId, last_end: Timestamp, now: Timestamp) -> bool {
+        let mut told = self.0.lock();
+        // Who has waited for its handlers comes this late at most.
+        told.retain(|_, at| *at + 2 * PATIENCE > now);
+        told.insert(event, last_end) != Some(last_end)
+    }
 }
 
 /// Who of those at a channel is told.
@@ -239,12 +252,15 @@ impl Runs {
         let limit = limits::PAGE_ROWS;
         let rows = self.0.store.runs(RunQuery::OfEvent(event, limit)).await?;
         let all_ended = rows.iter().all(|row| row.phase.is_final());
-        let last = rows.iter().max_by_key(|row| (row.ended_at, row.id));
-        if !all_ended || last.is_none_or(|last| last.id != id) {
+        let last_end = rows.iter().filter_map(|row| row.ended_at).max();
+        let is_last = |row: &RunRow| row.id == id && row.ended_at == last_end;
+        let Some(last_end) = last_end.filter(|_| all_ended && rows.iter().any(is_last)) else {
+            return Ok(None);
+        };
+        if !self.0.last_ends.is_first(event, last_end, self.0.clock.now()) {
             return Ok(None);
         }
-        let began = |row: &RunRow| (row.started_at.unwrap_or(row.created_at), row.id);
-        Ok(rows.into_iter().min_by_key(began))
+        Ok(first_of_those_that_count(rows))
     }
 
     /// Tells a channel after its last message.
@@ -299,12 +315,30 @@ impl Runs {
     }
 }
 
+/// Of all runs of an event, which have ended: the one that began first among those that count. Runs that had ended when others were created,
+/// by running one again, have been told; and a run that was run again meanwhile counts no more than what repeats it.
+fn first_of_those_that_count(mut rows: Vec<RunRow>) -> Option<RunRow> {
+    rows.sort_by_key(|row| (row.created_at, row.id));
+    let mut counting: Vec<RunRow> = Vec::new();
+    for row in rows {
+        let told = |earlier: &RunRow| earlier.ended_at.is_some_and(|at| at < row.created_at);
+        if counting.iter().all(told) {
+            counting.clear();
+        }
+        counting.retain(|earlier| earlier.function != row.function);
+        counting.push(row);
+    }
+    let began = |row: &RunRow| (row.started_at.unwrap_or(row.created_at), row.id);
+    counting.into_iter().min_by_key(began)
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use stepcast_protocol::FunctionId;
 
     use super::*;
-    use crate::store::conformance::samples;
+    use crate::store::{Phase, conformance::samples};
 
     #[test]
     fn a_channel_is_the_runs_own_by_its_ids_and_those_of_the_application() {
@@ -325,5 +359,46 @@ mod tests {
             ..event
         };
         assert_eq!(keys(run, &event).len(), 2);
+    }
+
+    #[test]
+    fn of_runs_that_were_run_again_the_newest_count_and_of_those_the_first() {
+        let run = |n: u64, function: &str, created: i64, ended: i64| RunRow {
+            function: FunctionId::parse(function).unwrap(),
+            created_at: samples::at(created),
+            ended_at: Some(samples::at(ended)),
+            ..samples::run(n, Phase::Completed)
+        };
+        for (rows, counts) in [
+            (vec![], None),
+            (vec![run(2, "f", 1, 5), run(1, "g", 1, 9)], Some(1)),
+            // One of two is run again when both have ended: it counts alone.
+            (
+                vec![run(1, "f", 1, 5), run(2, "g", 1, 9), run(3, "g", 10, 12)],
+                Some(3),
+            ),
+            // One goes on meanwhile: it counts beside the new one.
+            (
+                vec![run(1, "f", 1, 20), run(2, "g", 1, 9), run(3, "g", 10, 12)],
+                Some(1),
+            ),
+            // It goes on itself: the new one counts for it.
+            (vec![run(1, "f", 1, 20), run(2, "f", 10, 12)], Some(2)),
+        ] {
+            let found = first_of_those_that_count(rows).map(|row| row.id);
+            assert_eq!(found, counts.map(samples::run_id));
+        }
+    }
+
+    #[test]
+    fn of_those_that_end_at_once_one_tells_and_a_later_end_is_told_again() {
+        let told = LastEnds::default();
+        let (event, at) = (samples::event_id(1), samples::at);
+        assert!(told.is_first(event, at(5), at(5)));
+        assert!(!told.is_first(event, at(5), at(6)));
+        assert!(told.is_first(samples::event_id(2), at(5), at(6)));
+        assert!(told.is_first(event, at(7), at(7)));
+        assert!(told.is_first(samples::event_id(3), at(90_000), at(90_000)));
+        assert_eq!(told.0.lock().len(), 1, "what is long ago is forgotten");
     }
 }

@@ -51,6 +51,8 @@ pub enum Expect {
     EventIsNew(Box<Event>, Timestamp),
     /// The run exists and has not ended.
     RunIsOpen(RunId),
+    /// The run exists, whether it has ended or not: another one repeats it.
+    RunIsKept(RunId),
     /// The idempotency key is unused on this channel, or no longer remembered at the given time.
     PublishKeyIsFree(ChannelName, String, Timestamp),
     /// The store is in this epoch: what numbers of it the batch holds were given in this life.
@@ -183,6 +185,10 @@ impl Batch {
     /// Whether it comes from outside and starts something new, so that it is refused while space is short. What runs write goes on, so
     /// that they can end.
     pub(crate) fn brings_work(&self) -> bool {
+        let repeats = |expect: &Expect| matches!(expect, Expect::RunIsKept(_));
+        if self.expect.iter().any(repeats) {
+            return true;
+        }
         let is_open = |expect: &Expect| matches!(expect, Expect::RunIsOpen(_));
         let is_of_run = self.fence.is_some() || self.expect.iter().any(is_open);
         let mut publishes = false;

@@ -11,6 +11,7 @@ mod guards;
 mod leases;
 mod parking;
 mod places;
+mod rerun;
 mod retention;
 mod script;
 mod signals;

@@ -72,6 +72,7 @@ pub(crate) fn operator_routes(gateway: &Gateway, keys: Arc<Keyring>) -> Router {
         .route(paths::CHANNEL, get(channels::read))
         .route(paths::RUNS, get(runs::list))
         .route(paths::RUN, get(runs::read).delete(runs::cancel))
+        .route(paths::RERUN, post(runs::rerun))
         .route(paths::CHECKPOINT, post(checkpoint::report))
         .route(paths::ACTIONS, get(checkpoint::steps))
         .route(paths::BATCH, get(checkpoint::events))

@@ -1,9 +1,9 @@
-//! `/v1/runs`: reads and cancels runs.
+//! `/v1/runs`: reads, cancels and repeats runs.
 
 use axum::{
     extract::{Path, Request, State},
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use serde_json::json;
 use stepcast_engine::EngineError;
@@ -79,4 +79,13 @@ pub(super) async fn cancel(
 ) -> Result<StatusCode, Problem> {
     gateway.engine().cancel(id.parse()?).await?;
     Ok(StatusCode::OK)
+}
+
+pub(super) async fn rerun(
+    State(gateway): State<Gateway>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let again = gateway.engine().rerun(id.parse()?).await?;
+    let answer = enveloped(&gateway, json!({ "run_id": again }));
+    Ok((StatusCode::CREATED, answer).into_response())
 }

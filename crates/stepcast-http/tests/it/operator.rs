@@ -181,6 +181,13 @@ async fn dev_mode_refuses_foreign_hosts_and_origins() {
             403,
         ),
         (
+            "POST",
+            "/v1/runs/r1/rerun",
+            "",
+            ("Origin", "https://evil.example"),
+            403,
+        ),
+        (
             "DELETE",
             "/v1/runs/r1",
             "",

@@ -138,6 +138,33 @@ async fn a_failed_run_shows_what_was_thrown() {
 }
 
 #[tokio::test]
+async fn a_run_is_run_again_and_one_that_is_not_there_is_not() {
+    let server = TestServer::start().await;
+    let run = server.run().await;
+    run.lease.returned("1".into());
+    let answer = server
+        .post(&format!("/v1/runs/{}/rerun", run.id), &[], "")
+        .await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let again = answer.json()["data"]["run_id"].as_str().unwrap().to_owned();
+    assert_ne!(again, run.id.to_string());
+    let shown = server.get(&format!("/v1/runs/{again}"), &[]).await.json();
+    assert_eq!(shown["data"]["event_id"], run.event.id.to_string());
+    assert_eq!(shown["data"]["function_id"], "f");
+    let path = format!("/v1/events/{}/runs", run.event.id);
+    let runs = server.get(&path, &[]).await.json();
+    assert_eq!(runs["data"].as_array().unwrap().len(), 2);
+    let unknown = "/v1/runs/01KASE7J6K0000000000000000/rerun";
+    let answer = server.post(unknown, &[], "").await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (404, "unknown_run")
+    );
+    assert!(answer.body.contains("does not exist"), "{}", answer.body);
+    assert_eq!(server.post("/v1/runs/r1/rerun", &[], "").await.status, 400);
+}
+
+#[tokio::test]
 async fn a_function_is_started_by_its_id() {
     let server = TestServer::start().await;
     let answer = server.post("/invoke/f", &[], r#"{"data":{"n":1}}"#).await;

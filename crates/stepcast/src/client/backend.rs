@@ -38,6 +38,12 @@ struct Published {
     ids: Vec<Cursor>,
 }
 
+/// The answer to a run that is run again.
+#[derive(Deserialize)]
+struct Started {
+    run_id: RunId,
+}
+
 /// What is known of a channel.
 #[derive(Deserialize)]
 struct ShownChannel {
@@ -156,6 +162,15 @@ impl Backend for Remote {
         Box::pin(async move {
             let url = remote.server.url(paths::RUN, &[&run.to_string()]);
             remote.tell(Ask::delete(url)).await
+        })
+    }
+
+    fn rerun(&self, run: RunId) -> Answer<RunId> {
+        let remote = self.clone();
+        Box::pin(async move {
+            let url = remote.server.url(paths::RERUN, &[&run.to_string()]);
+            let started: Envelope<Started> = remote.ask(Ask::post(url, "")).await?;
+            Ok(started.data.run_id)
         })
     }
 

@@ -52,8 +52,13 @@ impl Server {
         for part in route.split_inclusive('/') {
             if !part.starts_with('{') {
                 url.push_str(part);
-            } else if let Some(value) = values.next() {
+                continue;
+            }
+            if let Some(value) = values.next() {
                 escape(&mut url, value);
+            }
+            if part.ends_with('/') {
+                url.push('/');
             }
         }
         url
@@ -129,6 +134,8 @@ mod tests {
         let server = Server::parse("http://h/base/").unwrap();
         let url = server.url(paths::CHANNEL, &["chat:1/ü&?"]);
         assert_eq!(url, "http://h/base/v1/channels/chat%3A1%2F%C3%BC%26%3F");
+        let url = server.url(paths::RERUN, &["01K/"]);
+        assert_eq!(url, "http://h/base/v1/runs/01K%2F/rerun");
         let url = with_query(
             server.url(paths::PUBLISH, &[]),
             &[("channel", "a b"), ("topic", "t")],

@@ -131,6 +131,11 @@ impl Backend for Local {
         Box::pin(async move { engine.cancel(run).await.map_err(Error::engine) })
     }
 
+    fn rerun(&self, run: RunId) -> Answer<RunId> {
+        let engine = self.engine.clone();
+        Box::pin(async move { engine.rerun(run).await.map_err(Error::engine) })
+    }
+
     fn runs(&self, page: RunsPage) -> Answer<Vec<RunView>> {
         let engine = self.engine.clone();
         let RunsPage { before, limit } = page;

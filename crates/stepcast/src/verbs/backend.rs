@@ -37,6 +37,9 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     /// Ends a run.
     fn cancel(&self, run: RunId) -> Answer<()>;
 
+    /// Starts a run's function again by the same event, and says which run that is.
+    fn rerun(&self, run: RunId) -> Answer<RunId>;
+
     /// Lists runs, newest first.
     fn runs(&self, page: RunsPage) -> Answer<Vec<RunView>>;
 

@@ -96,4 +96,24 @@ impl Run {
     pub async fn cancel(&self) -> Result<(), Error> {
         self.backend.cancel(self.id).await
     }
+
+    /// Runs it again, whatever became of it: its function starts from its beginning, by the same event. Gives the new run.
+    ///
+    /// Keys under which its event starts a function only once do not stand in the way, and whoever invoked it hears nothing of the new
+    /// one. Channels that are named after the event are the new run's as well.
+    ///
+    /// ```no_run
+    /// # use stepcast::{Client, Error, RunId};
+    /// # async fn mend(client: Client, failed: RunId) -> Result<(), Error> {
+    /// let again = client.run(failed).rerun().await?;
+    /// println!("run {}: {}", again.id(), again.end().await?.status);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `unknown_run`, and `unknown_function` when its function is not there any more.
+    pub async fn rerun(&self) -> Result<Self, Error> {
+        let again = self.backend.rerun(self.id).await?;
+        Ok(Self::new(Arc::clone(&self.backend), again))
+    }
 }

@@ -61,19 +61,29 @@ pub(super) async fn a_condition_sees_the_batches_before_it(place: Box<dyn Place>
         expect: vec![Expect::RunIsOpen(run_id(1))],
         ..Batch::of(vec![write_run(run(1, Phase::Completed))])
     };
+    let kept = || Batch {
+        expect: vec![Expect::RunIsKept(run_id(1))],
+        ..Batch::default()
+    };
     let fates = [
         store.commit(open()),
+        store.commit(kept()),
         store.commit(Batch::of(vec![write_run(run(1, Phase::Leased))])),
+        store.commit(kept()),
         store.commit(open()),
         store.commit(open()),
+        store.commit(kept()),
     ];
     let mut seen = Vec::new();
     for fate in fates {
         seen.push(fate.await.map(drop));
     }
-    let unknown = Err(CommitError::Refused(Refusal::RunUnknown(run_id(1))));
+    let unknown = || Err(CommitError::Refused(Refusal::RunUnknown(run_id(1))));
     let ended = Err(CommitError::Refused(Refusal::RunEnded(run_id(1))));
-    assert_eq!(seen, [unknown, Ok(()), Ok(()), ended]);
+    assert_eq!(
+        seen,
+        [unknown(), unknown(), Ok(()), Ok(()), Ok(()), ended, Ok(())]
+    );
 }
 
 pub(super) async fn an_event_is_new_by_id_and_key(place: Box<dyn Place>) {

@@ -18,6 +18,8 @@ pub(super) fn check(tables: &Tables, batch: &Batch) -> Result<(), Refusal> {
             Some(_) => Err(Refusal::EventsKnown(known_events(tables, batch))),
         },
         Expect::RunIsOpen(run) => run_is_open(tables, *run),
+        Expect::RunIsKept(run) if tables.runs.contains_key(run) => Ok(()),
+        Expect::RunIsKept(run) => Err(Refusal::RunUnknown(*run)),
         Expect::PublishKeyIsFree(channel, key, at) => key_is_free(tables, channel, key, *at),
         Expect::EpochIs(given) if tables.owner == Some(*given) => Ok(()),
         Expect::EpochIs(given) => Err(Refusal::EpochOver(given.0)),

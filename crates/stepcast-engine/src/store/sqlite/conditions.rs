@@ -25,6 +25,7 @@ pub(super) fn check(
                 Some(_) => Err(Refusal::EventsKnown(known_events(conn, batch)?)),
             },
             Expect::RunIsOpen(run) => run_is_open(conn, *run)?,
+            Expect::RunIsKept(run) => run_is_kept(conn, *run)?,
             Expect::PublishKeyIsFree(channel, key, at) => {
                 key_is_free(conn, channels, channel, key, *at)?
             }
@@ -97,6 +98,17 @@ fn run_is_open(conn: &Connection, run: RunId) -> Held {
         None => Err(Refusal::RunUnknown(run)),
         Some(phase) if phase.is_final() => Err(Refusal::RunEnded(run)),
         Some(_) => Ok(()),
+    })
+}
+
+fn run_is_kept(conn: &Connection, run: RunId) -> Held {
+    let is_kept = conn
+        .prepare_cached("SELECT 1 FROM runs WHERE id = ?1")?
+        .exists([run.to_bytes()])?;
+    Ok(if is_kept {
+        Ok(())
+    } else {
+        Err(Refusal::RunUnknown(run))
     })
 }
 

@@ -15,7 +15,7 @@ use stepcast_protocol::{
 };
 use tokio::sync::Notify;
 
-use super::script::{HOUR, Life, World, function};
+use super::script::{HOUR, Life, World, event, failure, function};
 use crate::support::{channel_name, eventually, within};
 
 fn world(frames: RunFrames) -> World {
@@ -356,5 +356,45 @@ async fn a_page_that_has_not_come_in_time_is_no_longer_expected() {
     life.end_of(id).await;
     let mut page = Page::of(&life, &name).await;
     page.seen = minted;
+    page.hears_nothing(&world).await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_run_again_on_the_same_channel_is_told_by_itself() {
+    let mut world = world(RunFrames::Own);
+    world.functions.push(FunctionConfig {
+        triggers: world.functions[0].triggers.clone(),
+        ..function("twin")
+    });
+    let mut life = world.open().await;
+    let sent = life.engine.send(vec![event("f")], None).await.unwrap();
+    let (mut first, twin) = (life.next().await, life.next().await);
+    assert_eq!(sent[0].runs, [first.run.id, twin.run.id]);
+    let channel = format!("a:{}", sent[0].event);
+    let mut page = Page::of(&life, &channel).await;
+    first.lease().failed(failure(), Retry::never());
+    first.is_over().await;
+    twin.returns().await;
+    assert_eq!(page.hears(&world).await.1, "failed");
+    world.clock.advance(Duration::from_secs(1));
+
+    // The other run of the event had its end, and so had the one that is run again.
+    let id = first.run.id;
+    life.engine.rerun(id).await.unwrap();
+    let second = life.next().await;
+    second.returns().await;
+    assert_eq!(page.hears(&world).await.1, "completed");
+    world.clock.advance(Duration::from_secs(1));
+
+    // One that goes on while another repeats it counts no more, but is waited for.
+    life.engine.rerun(id).await.unwrap();
+    let mut third = life.next().await;
+    life.engine.rerun(third.run.id).await.unwrap();
+    let fourth = life.next().await;
+    fourth.returns().await;
+    page.hears_nothing(&world).await;
+    third.lease().failed(failure(), Retry::never());
+    third.is_over().await;
+    assert_eq!(page.hears(&world).await.1, "completed");
     page.hears_nothing(&world).await;
 }

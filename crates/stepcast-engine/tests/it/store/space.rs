@@ -1,7 +1,8 @@
 //! Too little room.
 
 use stepcast_engine::store::{
-    Batch, CommitError, Fence, Phase, StoreExt, Write, conformance::samples, sqlite::SqliteOptions,
+    Batch, CommitError, Expect, Fence, Phase, StoreExt, Write, conformance::samples,
+    sqlite::SqliteOptions,
 };
 use stepcast_protocol::ErrorCode;
 
@@ -48,6 +49,12 @@ async fn a_disk_that_is_nearly_full_takes_no_new_work() {
             "{refused}"
         );
     }
+    let repeated = Batch {
+        expect: vec![Expect::RunIsKept(samples::run_id(1))],
+        ..Batch::of(vec![samples::write_run(samples::run(2, Phase::Leased))])
+    };
+    let refused = within(store.commit(repeated)).await.unwrap_err();
+    assert!(matches!(refused, CommitError::NoSpace(_)), "{refused}");
     let row = samples::run(1, Phase::Leased);
     let (run, lease) = (row.id, row.lease);
     put(&store, samples::write_run(row)).await.unwrap();

@@ -217,6 +217,7 @@ fn expect() -> impl Strategy<Value = Expect> {
     prop_oneof![
         (event(), at()).prop_map(|(event, at)| Expect::EventIsNew(Box::new((*event).clone()), at)),
         run_id().prop_map(Expect::RunIsOpen),
+        run_id().prop_map(Expect::RunIsKept),
         (channel(), cursor()).prop_map(|(channel, at)| Expect::MessageIsKept(channel, at)),
         (channel(), 0..2_u32, at()).prop_map(|(channel, key, at)| Expect::PublishKeyIsFree(
             channel,

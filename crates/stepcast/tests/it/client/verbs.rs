@@ -109,9 +109,18 @@ async fn errors_of_runs_and_of_the_server_keep_their_codes() {
         (error.code(), error.message()),
         ("function_failed", "thirteen")
     );
+    let failed = sent.run().await.unwrap();
+    let again = within(failed.rerun()).await.unwrap();
+    assert_ne!(again.id(), failed.id());
+    let error = within(again.result::<u64>()).await.unwrap_err();
+    assert_eq!(error.message(), "thirteen");
+    let views = [failed, again].map(|run| async move { within(run.view()).await.unwrap() });
+    let [first, second] = views;
+    assert_eq!(first.await.event_id, second.await.event_id);
     let unknown = client.run("01KASE7J6K0000000000000000".parse().unwrap());
     for error in [
         within(unknown.view()).await.unwrap_err(),
+        within(unknown.rerun()).await.unwrap_err(),
         within(unknown.end()).await.unwrap_err(),
         within(unknown.watch().try_next()).await.unwrap_err(),
     ] {
