@@ -126,13 +126,17 @@ impl Pages {
 const HEADING: &str = "RUN                         STATUS     CREATED                   FUNCTION";
 
 fn line(run: &RunView) -> String {
-    format!(
+    let mut line = format!(
         "{:<26}  {:<9}  {:<24}  {}",
         run.run_id.to_string(),
         run.status.as_str(),
         run.created_at,
         run.function_id
-    )
+    );
+    if !run.ignored.is_empty() {
+        write!(line, "  (without {})", run.ignored.join(", ")).expect("a string takes everything");
+    }
+    line
 }
 
 fn details(run: &RunView) -> String {
@@ -142,6 +146,13 @@ fn details(run: &RunView) -> String {
     };
     say("run", &run.run_id);
     say("function", &run.function_id);
+    if !run.ignored.is_empty() {
+        let ignored = run.ignored.join(", ");
+        say(
+            "without",
+            &format_args!("{ignored}, which the function asks for and which is not done yet"),
+        );
+    }
     say("event", &run.event_id);
     say("status", &run.status);
     say("attempt", &run.attempt);

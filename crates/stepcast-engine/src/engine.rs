@@ -358,6 +358,7 @@ fn view(row: RunRow) -> RunView {
         ended_at: row.ended_at.map(|at| at.to_string()),
         output,
         error,
+        ignored: Vec::new(),
     }
 }
 

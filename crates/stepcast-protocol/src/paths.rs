@@ -40,6 +40,8 @@ pub const RECEIVED_EVENT: &str = "/v1/events/{id}";
 pub const RUNS_OF_EVENT: &str = "/v1/events/{id}/runs";
 /// Ends the wait of a run for a signal.
 pub const SIGNALS: &str = "/v1/signals";
+/// Lists apps with their functions, and what is asked for some.
+pub const APPS: &str = "/v1/apps";
 /// Lists an app's functions.
 pub const APP_FUNCTIONS: &str = "/v1/apps/{name}/functions";
 /// Starts a function by its id.

@@ -1,4 +1,4 @@
-//! `GET /v1/apps/{name}/functions`: an app and its functions.
+//! `GET /v1/apps` and `/v1/apps/{name}/functions`: apps and their functions.
 
 use axum::{
     extract::{Path, State},
@@ -43,6 +43,15 @@ pub(super) struct ShownFunction {
     ignored: Vec<&'static str>,
 }
 
+/// All apps, and the URLs that are asked for some with what came of it.
+pub(super) async fn list(State(gateway): State<Gateway>) -> Result<Response, Problem> {
+    let apps = apps(&gateway)?;
+    let known = apps.directory().apps();
+    let known: Vec<_> = known.iter().map(|app| ShownApp::from(&**app)).collect();
+    let shown = json!({ "apps": known, "handlers": apps.handlers() });
+    Ok(enveloped(&gateway, shown))
+}
+
 pub(super) async fn functions(
     State(gateway): State<Gateway>,
     Path(name): Path<String>,
@@ -50,7 +59,7 @@ pub(super) async fn functions(
     let app = apps(&gateway)?.directory().app(&AppId::parse(&name)?);
     let app = app.ok_or_else(|| {
         let sentence = format!(
-            "no app `{}` is registered; `GET /dev` lists those there are",
+            "no app `{}` is registered; `GET /v1/apps` lists those there are",
             shown(&name)
         );
         Problem::new(ErrorCode::NotFound, sentence)

@@ -82,6 +82,7 @@ pub(crate) fn operator_routes(gateway: &Gateway, keys: Arc<Keyring>) -> Router {
         .route(paths::RECEIVED_EVENT, get(received::read))
         .route(paths::RUNS_OF_EVENT, get(received::runs))
         .route(paths::SIGNALS, post(signals::send))
+        .route(paths::APPS, get(apps::list))
         .route(paths::APP_FUNCTIONS, get(apps::functions))
         .route(paths::INVOKE, post(invoke::invoke))
         .route(paths::REGISTER, post(register::register))

@@ -11,6 +11,7 @@ use super::{
     envelope::enveloped,
     problem::{Problem, shown},
     query::Query,
+    runs::marked,
     shown::{ShownEvent, ShownRun},
 };
 use crate::gateway::Gateway;
@@ -40,7 +41,8 @@ pub(super) async fn runs(
 ) -> Result<Response, Problem> {
     let stored = found(&gateway, &id).await?;
     let runs = gateway.engine().runs_of(stored.event.id).await?;
-    let runs = runs.into_iter().map(ShownRun::from);
+    let runs = runs.into_iter().map(|run| marked(&gateway, run));
+    let runs = runs.map(ShownRun::from);
     Ok(enveloped(&gateway, runs.collect::<Vec<_>>()))
 }
 

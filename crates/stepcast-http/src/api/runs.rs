@@ -34,7 +34,8 @@ pub(super) async fn list(
             query.limit(limits::RUNS_ON_PAGE, limits::RUNS_ON_PAGE_MAX)?,
         )
         .await?;
-    Ok(enveloped(&gateway, runs))
+    let runs = runs.into_iter().map(|run| marked(&gateway, run));
+    Ok(enveloped(&gateway, runs.collect::<Vec<_>>()))
 }
 
 pub(super) async fn read(
@@ -70,7 +71,19 @@ pub(super) async fn take_metadata(
 async fn found(gateway: &Gateway, id: &str) -> Result<RunView, Problem> {
     let id: RunId = id.parse()?;
     let run = gateway.engine().run(id).await?;
-    Ok(run.ok_or(EngineError::UnknownRun(id))?)
+    let run = run.ok_or(EngineError::UnknownRun(id))?;
+    Ok(marked(gateway, run))
+}
+
+/// A run with what its function asks for and does not get, which only those know who took it in.
+pub(super) fn marked(gateway: &Gateway, run: RunView) -> RunView {
+    let apps = gateway.apps();
+    let function = apps.and_then(|apps| apps.directory().function(&run.function_id));
+    let ignored = function.iter().flat_map(|function| &function.ignored);
+    RunView {
+        ignored: ignored.map(|option| (*option).to_owned()).collect(),
+        ..run
+    }
 }
 
 pub(super) async fn cancel(

@@ -60,6 +60,8 @@ pub(super) struct ShownRun {
     output: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<RunError>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored: Vec<String>,
 }
 
 impl From<RunView> for ShownRun {
@@ -75,6 +77,7 @@ impl From<RunView> for ShownRun {
             ended_at,
             output,
             error,
+            ignored,
         } = run;
         Self {
             status: word(status, run_started_at.is_some()),
@@ -89,6 +92,7 @@ impl From<RunView> for ShownRun {
             run_started_at,
             ended_at,
             error: error.as_ref().map(RunError::shown),
+            ignored,
         }
     }
 }

@@ -174,6 +174,25 @@ async fn options_that_are_not_done_are_marked_for_development_and_refused_in_pro
         shown.json()["data"]["functions"][0]["ignored"],
         json!(["throttle"])
     );
+    let apps = dev.get("/v1/apps", &[]).await.json()["data"].clone();
+    assert_eq!(apps["apps"][0]["name"], "shop");
+    assert_eq!(apps["apps"][0]["functions"][0]["ignored"][0], "throttle");
+    assert_eq!(apps["handlers"], json!([]), "it has registered itself");
+    let sent = dev
+        .post("/e/k", &[], r#"{"name":"shop-a/go"}"#)
+        .await
+        .json();
+    let (run, event) = (&sent["runs"][0][0], &sent["ids"][0]);
+    let (run, event) = (run.as_str().unwrap(), event.as_str().unwrap());
+    for path in [
+        "/v1/runs".to_owned(),
+        format!("/v1/runs/{run}"),
+        format!("/v1/events/{event}/runs"),
+    ] {
+        let shown = dev.get(&path, &[]).await.json()["data"].clone();
+        let shown = shown.get(0).cloned().unwrap_or(shown);
+        assert_eq!(shown["ignored"], json!(["throttle"]), "{path}");
+    }
 
     let key = [("authorization", KEY)];
     let strict = production(AppsOptions::default()).await;
@@ -225,7 +244,7 @@ async fn an_app_of_another_name_at_the_same_url_replaces_the_one_before() {
 #[tokio::test]
 async fn a_server_without_apps_says_so() {
     let server = TestServer::start().await;
-    for path in ["/dev", "/v1/apps/shop/functions"] {
+    for path in ["/dev", "/v1/apps", "/v1/apps/shop/functions"] {
         let answer = server.get(path, &[]).await;
         assert_eq!(answer.status, 404);
         assert!(answer.body.contains("takes no apps"), "{}", answer.body);
