@@ -13,7 +13,7 @@ import { dataOf, freshName, pipelineChannel, topics, untilRunEnded } from "./sup
 import { startProxy } from "./support/proxy.js";
 import { runsAt } from "./support/runs.js";
 import { SILENT, functionsOf } from "./support/served.js";
-import { runStepcast, startProduction } from "./support/stepcast.js";
+import { runStepcast, startDev, startProduction } from "./support/stepcast.js";
 
 const timeout = 60_000;
 
@@ -34,6 +34,18 @@ describe("production", { timeout, concurrency: 2 }, () => {
     assert.deepEqual(dataOf(await untilRunEnded(messages), "status"), [{ message: "signed" }]);
     assert.ok(between.calls.length > 0);
     assert.ok(between.calls.every(({ headers }) => /^t=\d+&s=[0-9a-f]{64}$/.test(headers["x-inngest-signature"])));
+  });
+
+  test("tokens say where browsers reach the server, which the npm package goes by", async (t) => {
+    const url = "https://rt.example.com";
+    const servers = await Promise.all([startDev(), startProduction({ options: [...KEYS, "--public-url", url] }), startProduction({ options: KEYS })]);
+    t.after(() => Promise.all(servers.map((server) => server.stop())));
+    const said = servers.map(async (server) => {
+      const { stdout, stderr } = await runStepcast("token", "c", "t", "--url", server.url, "--signing-key", KEY);
+      assert.equal(stderr, "");
+      return JSON.parse(Buffer.from(stdout.split(".")[1], "base64url").toString()).url;
+    });
+    assert.deepEqual(await Promise.all(said), [new URL(servers[0].url).origin, url, undefined]);
   });
 
   test("calls that nobody or somebody else has signed are refused by the app", async (t) => {

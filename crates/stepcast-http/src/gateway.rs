@@ -53,6 +53,7 @@ pub struct GatewayOptions {
     connections_per_address: usize,
     token_secret: Option<Secret>,
     origins: Origins,
+    public_url: Option<Origin>,
     fanout: fanout::Options,
     worker: Option<ServedWorker>,
     apps: Option<Apps>,
@@ -74,6 +75,7 @@ impl Default for GatewayOptions {
             connections_per_address: limits::CONNECTIONS_PER_ADDRESS,
             token_secret: None,
             origins: Origins::Any,
+            public_url: None,
             fanout: fanout::Options::default(),
             worker: None,
             apps: None,
@@ -111,6 +113,16 @@ impl GatewayOptions {
     pub fn with_origins(self, origins: impl IntoIterator<Item = Origin>) -> Self {
         let origins = Origins::Listed(origins.into_iter().collect());
         Self { origins, ..self }
+    }
+
+    /// Where browsers reach this server, for tokens to say it; unknown, so that whoever hands a token on says it, or the page is of the
+    /// same origin.
+    #[must_use]
+    pub fn with_public_url(self, url: Origin) -> Self {
+        Self {
+            public_url: Some(url),
+            ..self
+        }
     }
 
     /// Who executes the functions of apps, so that their SDKs can report to it; nobody.
@@ -367,7 +379,8 @@ async fn tokens(engine: &Engine, options: &GatewayOptions) -> Result<Tokens, Gat
         None => stored_secrets(engine).await?,
     };
     let (clock, entropy) = (engine.clock().clone(), engine.entropy().clone());
-    Ok(Tokens::new(clock, entropy, current, previous))
+    let url = options.public_url.clone();
+    Ok(Tokens::new(clock, entropy, current, previous, url))
 }
 
 /// The setting holds the current secret, and after it the one before.

@@ -16,6 +16,9 @@ pub struct Claims {
     pub iat: i64,
     /// A ULID that names the token in logs.
     pub jti: String,
+    /// Where the server is for those who read, if it knows that: an origin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// What may be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<ChannelGrant>,

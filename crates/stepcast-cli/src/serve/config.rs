@@ -77,6 +77,8 @@ pub(super) struct Production {
     pub(super) keys: Keys,
     /// Pages of any origin, when there is none.
     pub(super) origins: Vec<Origin>,
+    /// Where browsers reach it, if that is known.
+    pub(super) public_url: Option<Origin>,
     /// The one that is kept in the database, when there is none.
     pub(super) token_secret: Option<String>,
 }
@@ -88,7 +90,7 @@ pub(super) enum ConfigError {
     Retries { given: u32 },
     #[error("signing key cannot be used to sign calls: {0}")]
     SigningKey(#[from] SigningKeyError),
-    #[error("{}: {cause}", place(.cause))]
+    #[error("{cause}, and give it as {}", place(.cause))]
     Key {
         #[from]
         cause: BadKey,
@@ -99,20 +101,24 @@ pub(super) enum ConfigError {
     )]
     TokenSecret { bytes: usize },
     #[error(
+        "public URL `{url}` is no address of a web server; give it as `https://rt.example.com`"
+    )]
+    PublicUrl { url: Origin },
+    #[error(
         "this server speaks plain HTTP, where keys and tokens can be read on their way; put a proxy with TLS in front of it and say so \
          with --behind-tls, STEPCAST_BEHIND_TLS=true or `behind-tls = true`"
     )]
     NoTls,
 }
 
-/// Where the key is given.
+/// Where such a key is given.
 fn place(cause: &BadKey) -> &'static str {
     match cause {
         BadKey::NoEventKey | BadKey::EventKey { .. } => {
-            "event key (--event-key, STEPCAST_EVENT_KEY, INNGEST_EVENT_KEY or `event-key`)"
+            "--event-key, STEPCAST_EVENT_KEY, INNGEST_EVENT_KEY or `event-key`"
         }
         BadKey::NoSigningKey | BadKey::SigningKey { .. } => {
-            "signing key (--signing-key, STEPCAST_SIGNING_KEY, INNGEST_SIGNING_KEY or `signing-key`, each also as a fallback)"
+            "--signing-key, STEPCAST_SIGNING_KEY, INNGEST_SIGNING_KEY or `signing-key` (a second one in the same places as a fallback)"
         }
     }
 }
@@ -135,6 +141,7 @@ impl Config {
             signing_key_fallback,
             event_key,
             cors_origin,
+            public_url,
             token_secret,
             behind_tls,
         } = guarding;
@@ -156,12 +163,16 @@ impl Config {
         {
             return Err(ConfigError::TokenSecret { bytes });
         }
+        if let Some(url) = public_url.as_ref().filter(|url| !is_of_the_web(url)) {
+            return Err(ConfigError::PublicUrl { url: url.clone() });
+        }
         if behind_tls != Some(true) {
             return Err(ConfigError::NoTls);
         }
         let production = Production {
             keys,
             origins: cors_origin,
+            public_url,
             token_secret,
         };
         let database = Database::File(DATABASE.into());
@@ -195,6 +206,13 @@ impl Config {
             mode,
         }
     }
+}
+
+/// Whether browsers can ask there.
+fn is_of_the_web(url: &Origin) -> bool {
+    ["http://", "https://"]
+        .iter()
+        .any(|scheme| url.as_str().starts_with(scheme))
 }
 
 impl Apps {
@@ -350,6 +368,13 @@ mod tests {
                     ..good()
                 },
                 "token secret has 5 bytes",
+            ),
+            (
+                Guarding {
+                    public_url: Some("ftp://rt.example.com".parse().unwrap()),
+                    ..good()
+                },
+                "public URL `ftp://rt.example.com` is no address",
             ),
             (
                 Guarding {

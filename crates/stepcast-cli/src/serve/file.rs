@@ -107,6 +107,7 @@ mod tests {
         signing-key = "s"
         signing-key-fallback = "f"
         event-key = ["e1", "e2"]
+        public-url = "https://rt.example.com"
         cors-origin = ["https://app.example.com"]
         token-secret = "t"
         behind-tls = true
@@ -132,6 +133,7 @@ mod tests {
         assert!(serving.connections_per_address.is_some() && serving.run_frames.is_some());
         assert!(guarding.signing_key.is_some() && guarding.signing_key_fallback.is_some());
         assert!(guarding.event_key.len() == 2 && guarding.cors_origin.len() == 1);
+        assert!(guarding.public_url.is_some());
         assert!(guarding.token_secret.is_some() && guarding.behind_tls == Some(true));
         assert!(file.logging.log.is_some() && file.logging.log_format.is_some());
         assert_eq!(File::parse("").unwrap(), File::default());
@@ -153,6 +155,7 @@ mod tests {
                 "unknown variant `some`, expected one of `off`, `own`, `all`",
             ),
             ("cors-origin = [\"*\"]", "origin `*` is none"),
+            ("public-url = \"rt\"", "origin `rt` is none"),
             ("app = [\"x\"]", "app `x` is no address"),
             ("log = \"loud\"", "loud"),
             ("port = ", "port ="),

@@ -12,7 +12,7 @@ use stepcast_engine::{
         sqlite::{SqliteOptions, SqliteStore},
     },
 };
-use stepcast_http::{Gateway, GatewayOptions, Keys, ServerKind};
+use stepcast_http::{Gateway, GatewayOptions, Keys, Origin, ServerKind};
 use tokio::{
     net::TcpListener,
     sync::oneshot,
@@ -47,7 +47,7 @@ pub(super) async fn run(config: Config, output: Output, traces: &Traces) -> Resu
         ..
     } = config;
     let calls = Calls::new(apps, kind(&mode), bound);
-    let (keys, gateway) = guards(mode, &database);
+    let (keys, gateway) = guards(mode, &database, bound);
     let gateway = gateway.with_connections_per_address(connections_per_address);
     let store = open(database).await?;
     let options = EngineOptions::default()
@@ -90,7 +90,7 @@ fn kind(mode: &Mode) -> ServerKind {
 }
 
 /// Who may use it, and what it tells whom.
-fn guards(mode: Mode, database: &Database) -> (Keys, GatewayOptions) {
+fn guards(mode: Mode, database: &Database, bound: SocketAddr) -> (Keys, GatewayOptions) {
     let options = GatewayOptions::default();
     match mode {
         Mode::Dev => {
@@ -98,21 +98,37 @@ fn guards(mode: Mode, database: &Database) -> (Keys, GatewayOptions) {
                 Database::Memory => token_secret::of_this_machine(),
                 Database::File(_) => None,
             };
-            (Keys::Dev, with_secret(options, secret))
+            let options = with_secret(options, secret);
+            (Keys::Dev, with_public_url(options, own_url(bound)))
         }
         Mode::Production(production) => {
             let Production {
                 keys,
                 origins,
+                public_url,
                 token_secret,
             } = production;
             let options = with_secret(options, token_secret).with_kind(ServerKind::Cloud);
+            let options = with_public_url(options, public_url);
             let options = match &*origins {
                 [] => options,
                 _ => options.with_origins(origins),
             };
             (keys, options)
         }
+    }
+}
+
+/// Where a server that listens on one address is; one that listens on all is elsewhere for each of its readers.
+fn own_url(bound: SocketAddr) -> Option<Origin> {
+    let url = format!("http://{bound}").parse();
+    url.ok().filter(|_| !bound.ip().is_unspecified())
+}
+
+fn with_public_url(options: GatewayOptions, url: Option<Origin>) -> GatewayOptions {
+    match url {
+        Some(url) => options.with_public_url(url),
+        None => options,
     }
 }
 

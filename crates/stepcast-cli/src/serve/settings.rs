@@ -105,6 +105,16 @@ pub(crate) struct Guarding {
     )]
     #[serde(deserialize_with = "origins")]
     pub(crate) cors_origin: Vec<Origin>,
+    /// Where browsers reach this server, e.g. `https://rt.example.com`; tokens say it to their readers [default: what their readers
+    /// know otherwise]
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        env = "STEPCAST_PUBLIC_URL",
+        hide_env_values = true
+    )]
+    #[serde(deserialize_with = "origin")]
+    pub(crate) public_url: Option<Origin>,
     /// What signs tokens, at least 32 bytes [default: made at random and kept in the database]
     #[arg(
         long,
@@ -169,6 +179,7 @@ impl Guarding {
             signing_key_fallback,
             event_key,
             cors_origin,
+            public_url,
             token_secret,
             behind_tls,
         } = self;
@@ -177,6 +188,7 @@ impl Guarding {
             signing_key_fallback: signing_key_fallback.or(below.signing_key_fallback),
             event_key: list(event_key, below.event_key),
             cors_origin: list(cors_origin, below.cors_origin),
+            public_url: public_url.or(below.public_url),
             token_secret: token_secret.or(below.token_secret),
             behind_tls: behind_tls.or(below.behind_tls),
         }
@@ -196,6 +208,11 @@ impl Guarding {
 /// A list counts as a whole.
 pub(super) fn list<T>(above: Vec<T>, below: Vec<T>) -> Vec<T> {
     if above.is_empty() { below } else { above }
+}
+
+fn origin<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Origin>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 fn origins<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Origin>, D::Error> {

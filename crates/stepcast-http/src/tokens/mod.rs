@@ -14,6 +14,7 @@ use stepcast_protocol::{
 };
 
 use self::jwt::Secret;
+use crate::origins::Origin;
 
 /// Whether a token allows to read what was published before it was minted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +33,8 @@ pub struct Tokens(Arc<Inner>);
 struct Inner {
     clock: Clock,
     entropy: Entropy,
+    /// What tokens say of where the server is.
+    public_url: Option<Origin>,
     secrets: RwLock<Secrets>,
 }
 
@@ -89,13 +92,14 @@ impl TokenError {
 }
 
 impl Tokens {
-    /// Tokens signed with `current`. Those that `previous` signed are still good.
+    /// Tokens signed with `current`, which say that the server is at `public_url`. Those that `previous` signed are still good.
     #[must_use]
     pub fn new(
         clock: Clock,
         entropy: Entropy,
         current: Vec<u8>,
         previous: Option<Vec<u8>>,
+        public_url: Option<Origin>,
     ) -> Self {
         let secrets = Secrets {
             current: Secret::new(current),
@@ -104,6 +108,7 @@ impl Tokens {
         Self(Arc::new(Inner {
             clock,
             entropy,
+            public_url,
             secrets: RwLock::new(secrets),
         }))
     }
@@ -182,6 +187,7 @@ impl Tokens {
             exp: (now + lifetime).as_seconds(),
             iat: now.as_seconds(),
             jti: self.0.entropy.event_id(now).to_string(),
+            url: self.0.public_url.as_ref().map(ToString::to_string),
             read,
             publish,
         };

@@ -11,6 +11,7 @@ fn tokens(secret: &[u8]) -> Tokens {
         Entropy::seeded(1),
         secret.to_vec(),
         None,
+        None,
     )
 }
 
@@ -126,4 +127,16 @@ proptest! {
         let changed = String::from_utf8(changed).unwrap();
         prop_assert!(tokens.verify(&changed, NOW).is_err());
     }
+}
+
+#[test]
+fn a_token_says_where_the_server_is_if_that_is_known() {
+    let (clock, entropy) = (Clock::manual(NOW), Entropy::seeded(1));
+    let url: Origin = "https://rt.example.com".parse().unwrap();
+    let tokens = Tokens::new(clock, entropy, vec![7; 32], None, Some(url));
+    let claims = tokens.verify(&read_token(&tokens), NOW).unwrap();
+    assert_eq!(claims.url.as_deref(), Some("https://rt.example.com"));
+    let silent = self::tokens(&[7; 32]);
+    let claims = silent.verify(&read_token(&silent), NOW).unwrap();
+    assert_eq!(claims.url, None);
 }
