@@ -240,7 +240,7 @@ impl Gateway {
         api::operator_routes(self, keys)
     }
 
-    /// Both routers as a server of their own, which answers unknown routes too.
+    /// Both routers as a server of their own, which has a page for people at `/` and answers unknown routes too.
     pub fn app(&self, keys: Keys) -> Router {
         api::app(self, self.router().merge(self.operator_router(keys)))
     }

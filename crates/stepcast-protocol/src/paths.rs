@@ -1,5 +1,9 @@
 //! Every route, in one place. axum's `{name}` marks a parameter.
 
+/// Shows apps, functions and runs to people.
+pub const PAGE: &str = "/";
+/// What the page is made of.
+pub const PAGE_FILE: &str = "/page/{file}";
 /// Sends events; the key names the environment.
 pub const EVENTS: &str = "/e/{key}";
 /// Mints a token.

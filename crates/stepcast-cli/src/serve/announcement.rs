@@ -86,6 +86,7 @@ impl fmt::Display for Announcement {
             )?,
             (apps, _) => writeln!(f, "  apps      {}", apps.join(" "))?,
         }
+        writeln!(f, "  page      {listening}/ shows apps, functions and runs")?;
         let url = match &**listening {
             USUAL => String::new(),
             other => format!(" --url {other}"),
@@ -111,6 +112,7 @@ mod tests {
             text.lines().next(),
             Some("listening on http://127.0.0.1:8288")
         );
+        assert!(text.contains("page      http://127.0.0.1:8288/"), "{text}");
         assert!(
             text.contains("in memory") && !text.contains("--url"),
             "{text}"

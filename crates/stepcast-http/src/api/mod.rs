@@ -15,6 +15,7 @@ mod handshake;
 mod invoke;
 mod messages;
 mod metrics;
+mod page;
 mod problem;
 mod publish;
 mod query;
@@ -99,6 +100,7 @@ pub(crate) fn operator_routes(gateway: &Gateway, keys: Arc<Keyring>) -> Router {
 /// A server of its own around these routes.
 pub(crate) fn app(gateway: &Gateway, routes: Router) -> Router {
     routes
+        .merge(page::routes())
         .fallback(unknown_route)
         .layer(map_response_with_state(gateway.kind(), name_kind))
 }

@@ -11,6 +11,7 @@ mod metrics;
 mod model;
 mod native;
 mod operator;
+mod page;
 mod poll;
 mod publish;
 mod ready;
