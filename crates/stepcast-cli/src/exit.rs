@@ -16,6 +16,9 @@ Exit codes:
   3  the server cannot be reached, or the connection broke before it had answered
   4  the run that was followed has failed or was cancelled";
 
+/// What a server's refusal of a key cannot know: how this command is given one.
+const KEYS: &str = "  the keys of the server go into --signing-key (STEPCAST_SIGNING_KEY) and, to send events, --event-key (STEPCAST_EVENT_KEY)";
+
 /// Why a command has not done what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -60,6 +63,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let sentence = format!("{error:?}");
         match error.code() {
+            "bad_token" => Self::Failed(format!("{sentence}\n{KEYS}")),
             "unreachable" | "outcome_unknown" => Self::Unreachable(sentence),
             _ => Self::Failed(sentence),
         }

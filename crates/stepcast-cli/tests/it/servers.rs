@@ -215,7 +215,8 @@ fn start_admits_those_who_know_a_key() {
         let ended: Ended = server.run(arguments);
         assert_eq!(ended.code, code, "{arguments:?} {ended:?}");
         if code == 1 {
-            assert!(ended.err.contains("key is"), "{ended:?}");
+            let says_where = ended.err.contains("--signing-key");
+            assert!(ended.err.contains("key is") && says_where, "{ended:?}");
         }
     }
     let mut command = stepcast(["runs", "--url", server.url()]);
