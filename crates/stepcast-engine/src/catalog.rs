@@ -6,7 +6,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use jsonschema::Validator;
 use parking_lot::RwLock;
-use stepcast_protocol::{Bounds, ChannelName, ChannelSpec, Keep, TopicName, TopicSpec};
+use stepcast_protocol::{Bounds, ChannelName, ChannelSpec, Keep, SchemaHash, TopicName, TopicSpec};
 
 use crate::error::EngineError;
 
@@ -25,6 +25,7 @@ struct State {
 struct Declared {
     spec: ChannelSpec,
     validators: Vec<Option<Validator>>,
+    hashes: Vec<Option<SchemaHash>>,
 }
 
 impl Catalog {
@@ -118,6 +119,30 @@ impl Catalog {
         })
     }
 
+    /// Every channel that is declared, in the order in which they were.
+    #[must_use]
+    pub fn specs(&self) -> Vec<ChannelSpec> {
+        let state = self.0.read();
+        let specs = state.channels.iter();
+        specs.map(|declared| declared.spec.clone()).collect()
+    }
+
+    /// Whether who was built against a schema of this hash can no longer read a topic of a channel. Where nothing is declared, or the topic
+    /// is `unchecked`, everybody can.
+    #[must_use]
+    pub fn is_outdated(&self, channel: &ChannelName, topic: &TopicName, hash: &SchemaHash) -> bool {
+        let Some(declared) = self.of(channel) else {
+            return false;
+        };
+        let mut topics = declared.spec.topics.iter();
+        match topics.position(|spec| spec.name == *topic) {
+            Some(index) => declared.hashes[index]
+                .as_ref()
+                .is_some_and(|now| !now.is_compatible(hash)),
+            None => !topic.is_reserved(),
+        }
+    }
+
     /// Sets how much is kept of topics that do not say it themselves.
     pub fn set_default_bounds(&self, bounds: Bounds) {
         self.0.write().bounds = bounds;
@@ -149,9 +174,11 @@ impl Declared {
             })
         };
         let validators = spec.topics.iter().map(compile).collect::<Result<_, _>>()?;
+        let hash = |topic: &TopicSpec| topic.schema.as_ref().map(SchemaHash::of);
         Ok(Self {
             spec: spec.clone(),
             validators,
+            hashes: spec.topics.iter().map(hash).collect(),
         })
     }
 
@@ -236,10 +263,13 @@ mod tests {
             keep: Keep::Latest,
             retention: Default::default(),
             schema: Some(schema),
+            doc: String::new(),
         };
         ChannelSpec {
             template: template.parse().unwrap(),
             topics: vec![topic],
+            rust_type: String::new(),
+            doc: String::new(),
         }
     }
 

@@ -3,13 +3,14 @@
 use proc_macro2::{Span, TokenStream};
 use syn::{Attribute, Data, DataEnum, DeriveInput, Error, Ident, LitStr, Result, Visibility};
 
-use crate::{expand, serde_attributes, template::Template, topic::Topic};
+use crate::{doc, expand, serde_attributes, template::Template, topic::Topic};
 
 /// A channel as it was declared, without contradictions.
 pub(crate) struct Channel {
     pub(crate) ident: Ident,
     pub(crate) vis: Visibility,
     pub(crate) template: Template,
+    pub(crate) doc: String,
     pub(crate) topics: Vec<Topic>,
 }
 
@@ -46,6 +47,7 @@ impl Channel {
             ident: input.ident,
             vis: input.vis,
             template,
+            doc: doc::text(&input.attrs),
             topics,
         })
     }

@@ -13,10 +13,12 @@ pub(crate) fn channel(channel: &Channel) -> TokenStream {
     let Channel {
         ident,
         template,
+        doc,
         topics,
         ..
     } = channel;
     let text = &template.text;
+    let name = ident.unraw().to_string();
     let declared = topics.iter().map(topic);
     let variants = topics.iter().map(|topic| &topic.variant);
     let indices = 0..topics.len();
@@ -32,7 +34,13 @@ pub(crate) fn channel(channel: &Channel) -> TokenStream {
             use ::stepcast::__macro as macros;
 
             static DECLARATION: macros::Declaration =
-                macros::Declaration::new(#text, &[#(#declared),*], #schemas);
+                macros::Declaration::new(
+                    #text,
+                    ::core::concat!(::core::module_path!(), "::", #name),
+                    #doc,
+                    &[#(#declared),*],
+                    #schemas,
+                );
 
             fn index(message: &#ident) -> usize {
                 match message {
@@ -67,6 +75,7 @@ fn topic(topic: &Topic) -> TokenStream {
         retention,
         is_unchecked,
         omits_none,
+        doc,
     } = topic;
     let variant = variant.unraw().to_string();
     let keep = match keep {
@@ -83,6 +92,7 @@ fn topic(topic: &Topic) -> TokenStream {
             retention: #retention,
             is_unchecked: #is_unchecked,
             omits_none: #omits_none,
+            doc: #doc,
         }
     }
 }

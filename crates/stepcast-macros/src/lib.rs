@@ -4,6 +4,7 @@
 //!
 //! - `channel`: an enum and its attributes, checked, as a `channel::Channel`.
 //! - `topic`: one variant of it; `retention`: how much of it is kept; `template`: the channel's name; `serde_attributes`: what serde may not change.
+//! - `doc`: what is said about both, for code generators.
 //! - `expand`: the code for a channel.
 //! - `event`: the other derive, which is one line.
 //! - `names`: rules that topics and events share.
@@ -11,6 +12,7 @@
 //! Each misuse is an error of one sentence at the place to change, and has a case in `tests/ui`.
 
 mod channel;
+mod doc;
 mod event;
 mod expand;
 mod names;

@@ -87,6 +87,12 @@ pub(crate) fn check_optional_field(attributes: &[Attribute]) -> Result<()> {
     }
 }
 
+/// Whether a function of the user's writes the field.
+pub(crate) fn has_writer(attributes: &[Attribute]) -> bool {
+    metas(attributes)
+        .any(|(by, meta)| by == "serde" && matches!(key(&meta).as_str(), "with" | "serialize_with"))
+}
+
 const FIELDS_RENAMED: &str =
     "hides what fields are called; remove it and put `#[serde(rename = \"..\")]` on each field";
 

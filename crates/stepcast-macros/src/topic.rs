@@ -2,11 +2,12 @@
 
 use proc_macro2::TokenStream;
 use syn::{
-    Attribute, Error, Field, Fields, Ident, LitInt, LitStr, Result, Token, Type, Variant,
-    ext::IdentExt, meta::ParseNestedMeta, parse::ParseBuffer, spanned::Spanned,
+    Attribute, Error, Field, Fields, GenericArgument, Ident, LitInt, LitStr, PathArguments, Result,
+    Token, Type, Variant, ext::IdentExt, meta::ParseNestedMeta, parse::ParseBuffer,
+    spanned::Spanned,
 };
 
-use crate::{names, retention::Retention, serde_attributes};
+use crate::{doc, names, retention::Retention, serde_attributes};
 
 /// A topic as it was declared, without contradictions.
 pub(crate) struct Topic {
@@ -18,6 +19,7 @@ pub(crate) struct Topic {
     pub(crate) is_unchecked: bool,
     /// Whether fields that are `None` are left out.
     pub(crate) omits_none: bool,
+    pub(crate) doc: String,
 }
 
 pub(crate) enum Keep {
@@ -46,6 +48,10 @@ impl Topic {
             ));
         }
         let omits_none = has_names && options.null.is_none();
+        variant
+            .fields
+            .iter()
+            .try_for_each(|field| check_double_option(field, omits_none))?;
         if omits_none {
             variant.fields.iter().try_for_each(check_field)?;
         }
@@ -56,6 +62,7 @@ impl Topic {
             retention,
             is_unchecked: options.unchecked.is_some(),
             omits_none,
+            doc: doc::text(&variant.attrs),
         })
     }
 }
@@ -85,6 +92,34 @@ fn check_places(variant: &Variant) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// JSON shows two of the three values of an `Option` of an `Option`, unless something that is not ours writes it.
+fn check_double_option(field: &Field, omits_none: bool) -> Result<()> {
+    let is_double = ends_with(&field.ty, "Option")
+        && argument(&field.ty).is_some_and(|inner| ends_with(inner, "Option"));
+    if !is_double || (!omits_none && serde_attributes::has_writer(&field.attrs)) {
+        return Ok(());
+    }
+    Err(Error::new_spanned(
+        &field.ty,
+        "an `Option` of an `Option` has three values, of which JSON shows two; put `#[topic(null)]` on the variant, and \
+         `#[serde(default, skip_serializing_if = \"Option::is_none\", with = \"serde_with::rust::double_option\")]` on the field",
+    ))
+}
+
+/// The type in `Option<..>`.
+fn argument(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else {
+        return None;
+    };
+    let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else {
+        return None;
+    };
+    match arguments.args.first()? {
+        GenericArgument::Type(inner) => Some(inner),
+        _ => None,
+    }
 }
 
 fn check_field(field: &Field) -> Result<()> {

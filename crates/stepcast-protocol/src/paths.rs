@@ -20,6 +20,8 @@ pub const SCRIPT: &str = "/stepcast.js";
 pub const PUBLISH: &str = "/v1/realtime/publish";
 /// Says what is kept of a channel.
 pub const CHANNEL: &str = "/v1/channels/{channel}";
+/// Says which channels are declared, for code generators.
+pub const MANIFEST: &str = "/v1/manifest";
 /// Lists runs.
 pub const RUNS: &str = "/v1/runs";
 /// Reads (`GET`) or cancels (`DELETE`) one run.

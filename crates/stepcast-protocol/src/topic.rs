@@ -109,6 +109,8 @@ pub struct TopicSpec {
     pub retention: Retention,
     /// The JSON Schema (draft 2020-12) of its payload; nothing when the topic is `unchecked`.
     pub schema: Option<Value>,
+    /// What is said about it to people.
+    pub doc: String,
 }
 
 /// One channel type: its name or template, and its topics.
@@ -118,6 +120,10 @@ pub struct ChannelSpec {
     pub template: ChannelTemplate,
     /// Its topics, in the order they were declared.
     pub topics: Vec<TopicSpec>,
+    /// The path of its Rust type, e.g. `app::Pipeline`; empty where there is none.
+    pub rust_type: String,
+    /// What is said about it to people.
+    pub doc: String,
 }
 
 impl ChannelSpec {

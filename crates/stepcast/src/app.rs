@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use stepcast_engine::runs::{FunctionConfig, Retry};
 use stepcast_protocol::{
-    ErrorCode, Event as StoredEvent, EventName, FunctionId, NameError, limits,
+    ErrorCode, Event as StoredEvent, EventName, FunctionId, Manifest, NameError, limits,
 };
 
 use crate::{
@@ -71,6 +71,29 @@ impl App {
             self.problem.get_or_insert(error);
         }
         self
+    }
+
+    /// The channels that are declared with [`App::channel`], for code generators; what it prints is JSON. No engine is opened.
+    ///
+    /// ```
+    /// # use schemars::JsonSchema;
+    /// # use serde::{Deserialize, Serialize};
+    /// # use stepcast::prelude::*;
+    /// # #[derive(Channel, Serialize, Deserialize, JsonSchema)] #[channel("chat:{room}")] enum Chat { Said { text: String } }
+    /// let app = App::new("chat").channel::<Chat>();
+    /// if std::env::args().nth(1).as_deref() == Some("manifest") {
+    ///     println!("{}", app.manifest()?);
+    /// }
+    /// # Ok::<_, Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `bad_channel` when two of them can have the same name.
+    pub fn manifest(&self) -> Result<Manifest, Error> {
+        match &self.problem {
+            Some(problem) => Err(problem.again()),
+            None => Ok(self.channels.manifest()),
+        }
     }
 }
 

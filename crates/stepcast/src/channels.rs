@@ -5,7 +5,7 @@ use std::{any::TypeId, collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use stepcast_engine::{EngineError, catalog::Catalog};
-use stepcast_protocol::{ChannelName, Keep, TopicName, limits};
+use stepcast_protocol::{ChannelName, Keep, Manifest, TopicName, limits};
 
 use crate::{
     channel::{Channel, says_more_than_type},
@@ -30,6 +30,11 @@ pub(crate) struct Encoded {
 impl Channels {
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// What code generators read of them.
+    pub(crate) fn manifest(&self) -> Manifest {
+        Manifest::of(&self.catalog.specs())
     }
 
     /// Makes a channel type known; cheap when it is.

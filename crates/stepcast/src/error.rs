@@ -51,6 +51,15 @@ impl Error {
         }))
     }
 
+    /// The same error once more.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn again(&self) -> Self {
+        Self(Box::new(Inner {
+            error: self.0.error.clone(),
+            terminal: self.0.terminal,
+        }))
+    }
+
     /// The same error, after which nothing is tried again.
     #[must_use]
     pub fn terminal(mut self) -> Self {

@@ -132,5 +132,5 @@ pub use stepcast_macros::Event;
 pub use stepcast_protocol::Beginning as Position;
 pub use stepcast_protocol::{Bounds, GapReason, Progress, RunNews, StepNews};
 pub use stepcast_protocol::{
-    Cursor, ErrorCode, EventId, RunError, RunId, RunStatus, RunView, Timestamp,
+    Cursor, ErrorCode, EventId, Manifest, RunError, RunId, RunStatus, RunView, Timestamp,
 };

@@ -50,7 +50,7 @@ use std::{
     time::Duration,
 };
 
-use stepcast_protocol::{ChannelName, Keep, Timestamp, TopicName};
+use stepcast_protocol::{ChannelName, Keep, SchemaHash, Timestamp, TopicName};
 
 use self::{directory::Directory, expected::Expected};
 use crate::{
@@ -147,6 +147,12 @@ impl Hub {
     /// How a topic is kept.
     pub(crate) fn keep(&self, channel: &ChannelName, topic: &TopicName) -> Keep {
         self.0.catalog.keep(channel, topic)
+    }
+
+    /// Whether who was built against a schema of this hash can no longer read a topic: see [`Catalog::is_outdated`].
+    #[must_use]
+    pub fn is_outdated(&self, channel: &ChannelName, topic: &TopicName, hash: &SchemaHash) -> bool {
+        self.0.catalog.is_outdated(channel, topic, hash)
     }
 
     /// Sets who makes the topics of runs. Only the first one set counts.

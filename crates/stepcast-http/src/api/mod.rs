@@ -13,6 +13,7 @@ mod envelope;
 mod events;
 mod handshake;
 mod invoke;
+mod manifest;
 mod messages;
 mod metrics;
 mod page;
@@ -71,6 +72,7 @@ pub(crate) fn operator_routes(gateway: &Gateway, keys: Arc<Keyring>) -> Router {
     Router::new()
         .route(paths::TOKEN, post(token::mint))
         .route(paths::CHANNEL, get(channels::read))
+        .route(paths::MANIFEST, get(manifest::read))
         .route(paths::RUNS, get(runs::list))
         .route(paths::RUN, get(runs::read).delete(runs::cancel))
         .route(paths::RERUN, post(runs::rerun))

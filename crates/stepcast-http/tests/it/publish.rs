@@ -70,7 +70,10 @@ async fn each_refusal_has_its_status() {
             keep: Keep::Log,
             retention: stepcast_protocol::Retention::default(),
             schema: Some(schema),
+            doc: String::new(),
         }],
+        rust_type: String::new(),
+        doc: String::new(),
     };
     server.engine.catalog().declare(&spec).unwrap();
     let long = "x".repeat(257);

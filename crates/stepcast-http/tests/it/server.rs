@@ -214,10 +214,13 @@ impl TestServer {
             keep,
             retention,
             schema: None,
+            doc: String::new(),
         };
         let spec = ChannelSpec {
             template: template.parse().unwrap(),
             topics: topics.into_iter().map(topic).collect(),
+            rust_type: String::new(),
+            doc: String::new(),
         };
         self.engine.catalog().declare(&spec).unwrap();
     }

@@ -12,6 +12,8 @@ use super::{PayloadError, decode, encode, schema::Schemas};
 #[derive(Debug)]
 pub struct Declaration {
     template: &'static str,
+    rust_type: &'static str,
+    doc: &'static str,
     topics: &'static [Topic],
     schemas: Option<fn() -> Schemas>,
     spec: OnceLock<ChannelSpec>,
@@ -32,6 +34,8 @@ pub struct Topic {
     pub is_unchecked: bool,
     /// Whether fields that are `None` are left out.
     pub omits_none: bool,
+    /// What is said about it.
+    pub doc: &'static str,
 }
 
 /// [`protocol::Keep`] as a constant.
@@ -48,15 +52,19 @@ pub enum Keep {
 }
 
 impl Declaration {
-    /// `schemas` is absent if every topic is unchecked.
+    /// `rust_type` is the enum's path. `schemas` is absent if every topic is unchecked.
     #[must_use]
     pub const fn new(
         template: &'static str,
+        rust_type: &'static str,
+        doc: &'static str,
         topics: &'static [Topic],
         schemas: Option<fn() -> Schemas>,
     ) -> Self {
         Self {
             template,
+            rust_type,
+            doc,
             topics,
             schemas,
             spec: OnceLock::new(),
@@ -74,6 +82,8 @@ impl Declaration {
                     .iter()
                     .map(|topic| topic.spec(schemas.as_ref()))
                     .collect(),
+                rust_type: self.rust_type.to_owned(),
+                doc: self.doc.to_owned(),
             }
         })
     }
@@ -126,6 +136,7 @@ impl Topic {
             keep: self.keep.to_protocol(),
             retention: self.retention,
             schema: schemas.map(|schemas| schemas.of_variant(self.variant, self.omits_none)),
+            doc: self.doc.to_owned(),
         }
     }
 }

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 mod constraints;
+mod rust_types;
 
 pub use constraints::says_more_than_type;
 
@@ -40,7 +41,8 @@ pub fn schemas<C: JsonSchema>() -> Schemas {
 fn schema<C: JsonSchema>(settings: SchemaSettings) -> (Value, Map<String, Value>) {
     let mut generator = settings.into_generator();
     let reference = generator.subschema_for::<C>().to_value();
-    let definitions = generator.take_definitions(true);
+    let mut definitions = generator.take_definitions(true);
+    rust_types::mark(&mut definitions, &generator);
     let definition = referenced(&reference).and_then(|name| definitions.get(&name));
     (definition.cloned().unwrap_or(reference), definitions)
 }

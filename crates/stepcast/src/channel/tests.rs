@@ -315,3 +315,24 @@ fn bounds_are_those_of_the_topic_and_then_the_servers() {
     assert_eq!(bounds(1).messages, default.messages);
     assert_eq!(bounds(2), default);
 }
+
+#[test]
+fn a_channel_says_what_it_is_called_in_rust_and_what_is_written_about_it() {
+    /// Progress.
+    ///
+    /// Of everything.
+    #[derive(Channel, Serialize, Deserialize, JsonSchema)]
+    #[channel("documented")]
+    enum Documented {
+        /// One line.
+        #[topic(unchecked)]
+        Line(String),
+        Silent(u8),
+    }
+
+    let spec = Documented::spec();
+    assert_eq!(spec.rust_type, format!("{}::Documented", module_path!()));
+    assert_eq!(spec.doc, "Progress.\n\nOf everything.");
+    let docs: Vec<_> = spec.topics.iter().map(|topic| &*topic.doc).collect();
+    assert_eq!(docs, ["One line.", ""]);
+}

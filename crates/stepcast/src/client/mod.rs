@@ -20,7 +20,7 @@ mod tokens;
 use std::{fmt, future::Future, sync::Arc};
 
 use serde::{Serialize, de::IgnoredAny};
-use stepcast_protocol::{Beginning, RunId, paths};
+use stepcast_protocol::{Beginning, Manifest, RunId, paths};
 
 use self::{
     remote::{Ask, Remote},
@@ -267,6 +267,15 @@ impl Client {
         let url = self.remote.server.url(paths::READY, &[]);
         let _said: IgnoredAny = self.remote.ask_plainly(Ask::get(url)).await?;
         Ok(())
+    }
+
+    /// The channels that the server knows, for code generators. Asks with the signing key.
+    ///
+    /// # Errors
+    /// `unreachable` when nobody answers, `bad_token` when the server wants another key.
+    pub async fn manifest(&self) -> Result<Manifest, Error> {
+        let url = self.remote.server.url(paths::MANIFEST, &[]);
+        self.remote.ask(Ask::get(url)).await
     }
 
     /// Lists runs, newest first; at most 20 unless another [`limit`](ListRuns::limit) is set.

@@ -9,7 +9,7 @@ use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
 use serde::Serialize;
 use stepcast_engine::{Engine, store::sqlite::SqliteStore};
 use stepcast_http::{Gateway, GatewayError, Keys, Stats as ConnectionStats};
-use stepcast_protocol::{Beginning, ChannelName, ErrorCode, RunId};
+use stepcast_protocol::{Beginning, ChannelName, ErrorCode, Manifest, RunId};
 use tokio::runtime::Handle;
 
 pub use self::options::Options;
@@ -244,6 +244,13 @@ impl Stepcast {
     /// The other routes: sending events, minting tokens, reading and cancelling runs. `Keys::Dev` answers this machine only.
     pub fn operator_router(&self, keys: Keys) -> axum::Router {
         self.gateway.operator_router(keys)
+    }
+
+    /// The channels that are known, for code generators: those that the app declares, and those that were used since. The route
+    /// `/v1/manifest` of [`Self::operator_router`] gives the same; [`App::manifest`] gives it without a database.
+    #[must_use]
+    pub fn manifest(&self) -> Manifest {
+        self.channels.manifest()
     }
 
     /// The engine, for what has no verb here.

@@ -64,11 +64,14 @@ fn catalog() -> Catalog {
             ..Retention::default()
         },
         schema: None,
+        doc: String::new(),
     });
     let catalog = Catalog::default();
     let spec = ChannelSpec {
         template: "c".parse().unwrap(),
         topics: topics.into(),
+        rust_type: String::new(),
+        doc: String::new(),
     };
     catalog.declare(&spec).unwrap();
     catalog

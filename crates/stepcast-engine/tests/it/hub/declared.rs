@@ -32,11 +32,14 @@ pub(super) fn catalog(retention: Retention) -> Catalog {
         keep: keep(name),
         retention,
         schema: None,
+        doc: String::new(),
     });
     let catalog = Catalog::default();
     let spec = ChannelSpec {
         template: "c".parse().unwrap(),
         topics: topics.into(),
+        rust_type: String::new(),
+        doc: String::new(),
     };
     catalog.declare(&spec).unwrap();
     catalog

@@ -72,10 +72,13 @@ pub(crate) fn catalog() -> Catalog {
                 age: Some(long),
             },
             schema: None,
+            doc: String::new(),
         };
         let spec = ChannelSpec {
             template: template.parse().unwrap(),
             topics: TOPICS.iter().map(topic).collect(),
+            rust_type: String::new(),
+            doc: String::new(),
         };
         catalog.declare(&spec).unwrap();
     }

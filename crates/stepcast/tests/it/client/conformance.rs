@@ -116,6 +116,7 @@ fn spec(template: &str) -> ChannelSpec {
         },
         retention: Retention::default(),
         schema: None,
+        doc: String::new(),
     };
     let topics = [
         "log", "said", "status", "t", "tokens", "typing", "u", "x", "y",
@@ -123,6 +124,8 @@ fn spec(template: &str) -> ChannelSpec {
     ChannelSpec {
         template: template.parse().unwrap(),
         topics: topics.map(topic).to_vec(),
+        rust_type: String::new(),
+        doc: String::new(),
     }
 }
 

@@ -1,0 +1,187 @@
+//! The channels of an app, as code generators read them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    names::TopicName,
+    schema_hash::SchemaHash,
+    template::ChannelTemplate,
+    topic::{ChannelSpec, Keep, TopicSpec},
+};
+
+/// The version of the manifest that is written, and the only one that is read.
+pub const VERSION: u32 = 1;
+
+/// The keyword under which a definition in a topic's schema has the path of its Rust type, e.g. `app::Page<string>`.
+pub const RUST_TYPE: &str = "x-rust-type";
+
+/// Every channel that an app declares, sorted. What it prints is indented JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`VERSION`].
+    pub version: u32,
+    /// By template.
+    pub channels: Vec<ChannelManifest>,
+}
+
+/// One channel type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChannelManifest {
+    /// Its name, with parameters in braces.
+    pub template: String,
+    /// The path of its Rust type; empty where there is none.
+    pub rust_type: String,
+    /// The template's parameters, in their order.
+    pub parameters: Vec<String>,
+    /// What is said about it to people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub doc: String,
+    /// By name.
+    pub topics: Vec<TopicManifest>,
+}
+
+/// One topic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TopicManifest {
+    /// Its name on the wire.
+    pub name: TopicName,
+    /// `live`, `latest`, `text` or `log`.
+    pub keep: String,
+    /// The field that a `text` topic joins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What is said about it to people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub doc: String,
+    /// Whether payloads are not held against a schema; then there is none.
+    pub unchecked: bool,
+    /// The JSON Schema (draft 2020-12) of what is published, with its definitions under `$defs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// What a reader sees of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_hash: Option<SchemaHash>,
+}
+
+impl Manifest {
+    /// The manifest of these channels.
+    pub fn of<'a>(channels: impl IntoIterator<Item = &'a ChannelSpec>) -> Self {
+        let mut channels: Vec<_> = channels.into_iter().map(ChannelManifest::of).collect();
+        channels.sort_by(|one, other| one.template.cmp(&other.template));
+        Self {
+            version: VERSION,
+            channels,
+        }
+    }
+}
+
+impl ChannelManifest {
+    fn of(spec: &ChannelSpec) -> Self {
+        let ChannelSpec {
+            template,
+            topics,
+            rust_type,
+            doc,
+        } = spec;
+        let mut topics: Vec<_> = topics.iter().map(TopicManifest::of).collect();
+        topics.sort_by(|one, other| one.name.cmp(&other.name));
+        Self {
+            template: template.to_string(),
+            rust_type: rust_type.clone(),
+            parameters: template.parameters().map(str::to_owned).collect(),
+            doc: doc.clone(),
+            topics,
+        }
+    }
+
+    /// Its name as text and parameters.
+    ///
+    /// # Errors
+    /// When a manifest that was written by others has a template that is none.
+    pub fn template(&self) -> Result<ChannelTemplate, crate::template::TemplateError> {
+        self.template.parse()
+    }
+}
+
+impl TopicManifest {
+    fn of(spec: &TopicSpec) -> Self {
+        let TopicSpec {
+            name,
+            keep,
+            retention: _not_what_readers_see,
+            schema,
+            doc,
+        } = spec;
+        Self {
+            name: name.clone(),
+            keep: keep.as_str().to_owned(),
+            text: match keep {
+                Keep::Text { field } => Some(field.clone()),
+                Keep::Live | Keep::Latest | Keep::Log => None,
+            },
+            doc: doc.clone(),
+            unchecked: schema.is_none(),
+            schema: schema.clone(),
+            schema_hash: schema.as_ref().map(SchemaHash::of),
+        }
+    }
+}
+
+impl fmt::Display for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = serde_json::to_string_pretty(self).map_err(|_| fmt::Error)?;
+        f.write_str(&json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Retention;
+
+    fn topic(name: &str, keep: Keep, schema: Option<Value>) -> TopicSpec {
+        TopicSpec {
+            name: TopicName::parse(name).unwrap(),
+            keep,
+            retention: Retention::default(),
+            schema,
+            doc: String::new(),
+        }
+    }
+
+    #[test]
+    fn it_is_sorted_and_reads_back() {
+        let text = Keep::Text { field: "t".into() };
+        let spec = |template: &str| ChannelSpec {
+            template: template.parse().unwrap(),
+            topics: vec![
+                topic("tokens", text.clone(), Some(json!({ "type": "object" }))),
+                topic("raw", Keep::Live, None),
+            ],
+            rust_type: "app::Pipeline".into(),
+            doc: "Progress.".into(),
+        };
+        let manifest = Manifest::of(&[spec("pipeline:{org}:{job}"), spec("a")]);
+        let templates: Vec<_> = manifest
+            .channels
+            .iter()
+            .map(|channel| &*channel.template)
+            .collect();
+        assert_eq!(templates, ["a", "pipeline:{org}:{job}"]);
+        assert_eq!(manifest.channels[1].parameters, ["org", "job"]);
+        let printed = manifest.to_string();
+        assert_eq!(
+            serde_json::from_str::<Manifest>(&printed).unwrap(),
+            manifest
+        );
+        let raw = json!({ "name": "raw", "keep": "live", "unchecked": true });
+        let read: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(read["channels"][0]["topics"][0], raw);
+        assert_eq!(read["channels"][0]["topics"][1]["text"], "t");
+    }
+}
