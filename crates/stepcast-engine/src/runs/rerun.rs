@@ -35,7 +35,7 @@ impl Runs {
         {
             Ok(()) => Ok(again),
             Err(NotCommitted::Error(error)) => Err(error.into()),
-            Err(NotCommitted::Taken(_)) => unreachable!("it has no key that could be taken"),
+            Err(NotCommitted::Known(_)) => unreachable!("it has no event and no key that could be known"),
         }
     }
 }
