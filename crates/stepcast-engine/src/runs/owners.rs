@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stepcast_protocol::{
-    Event, EventId, Kind, Origin, RunId, RunStatus, Timestamp, Told, TopicName, limits, run::RUN_TOPIC,
+    Event, EventId, Kind, Origin, RunId, RunStatus, Timestamp, Told, TopicName, limits,
+    run::RUN_TOPIC,
 };
 
 use super::{RunFrames, Runs, cell::RunCell, followers::news_for_npm};
@@ -257,7 +258,11 @@ impl Runs {
         let Some(last_end) = last_end.filter(|_| all_ended && rows.iter().any(is_last)) else {
             return Ok(None);
         };
-        if !self.0.last_ends.is_first(event, last_end, self.0.clock.now()) {
+        if !self
+            .0
+            .last_ends
+            .is_first(event, last_end, self.0.clock.now())
+        {
             return Ok(None);
         }
         Ok(first_of_those_that_count(rows))

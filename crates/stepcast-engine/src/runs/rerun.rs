@@ -35,7 +35,9 @@ impl Runs {
         {
             Ok(()) => Ok(again),
             Err(NotCommitted::Error(error)) => Err(error.into()),
-            Err(NotCommitted::Known(_)) => unreachable!("it has no event and no key that could be known"),
+            Err(NotCommitted::Known(_)) => {
+                unreachable!("it has no event and no key that could be known")
+            }
         }
     }
 }
