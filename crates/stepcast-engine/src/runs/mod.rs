@@ -1,11 +1,11 @@
 //! Runs: what executes, what waits, and what happens next.
 //!
 //! [`transition`] decides, without I/O. `Runs` carries its decisions out: it keeps the runs that are in memory (`cell`), gives them to the
-//! worker while there is room (`lanes`), and brings them what they wait for (`timers`, `waits` with `claims` before their commit, the ends of other runs). `published` knows
-//! which of a run's messages may still be taken back, `lifecycle` tells those who watch where a run is. For pages of npm
-//! `inngest`, `owners` tells that the run behind a channel has ended, `followers` where runs are to those who ask, `marks` keeps on which
-//! channels a run has published, as far as `frames` says. `tally` counts, `stats` says what was counted. It never polls user code and
-//! never numbers a message.
+//! worker while there is room (`lanes`), and brings them what they wait for (`timers`, `waits` with `claims` before their commit, the ends of
+//! other runs). `published` knows which of a run's messages may still be taken back, `lifecycle` tells those who watch where a run is. For
+//! pages of npm `inngest`, `owners` tells that the run behind a channel has ended, `followers` where runs are to those who ask, `marks` keeps
+//! on which channels a run has published, as far as `frames` says. `tally` counts, `stats` says what was counted. It never polls user code
+//! and never numbers a message.
 
 mod background;
 mod cell;
