@@ -43,7 +43,7 @@ pub(super) enum NotCommitted {
 }
 
 /// What came before.
-struct Known {
+pub(super) struct Known {
     events: Vec<KnownEvent>,
     /// Functions, and keys for which they may not be started any more.
     taken: Taken,

@@ -40,6 +40,7 @@ fn known_events(tables: &Tables, batch: &Batch) -> Vec<KnownEvent> {
     let known = batch.expect.iter().filter_map(|expect| match expect {
         Expect::EventIsNew(event, at) => known_event(tables, event, *at),
         Expect::RunIsOpen(_)
+        | Expect::RunIsKept(_)
         | Expect::PublishKeyIsFree(..)
         | Expect::EpochIs(_)
         | Expect::MessageIsKept(..) => None,
