@@ -5,14 +5,25 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 
-import { Middleware } from "inngest";
+import { Middleware, type Realtime } from "inngest";
 
 import type { TopicRef } from "./definition/channel.js";
+import type { InferInput } from "./definition/schema.js";
 import { Counter } from "./server/counter.js";
 import { Stepcast } from "./server/stepcast.js";
 
 /** Publishes a message to a topic of a channel, at once. Inside of a step it belongs to the step's attempt. */
-export type Publish = <TData>(topic: TopicRef<TData>, data: TData) => Promise<void>;
+export type Publish = <TTopic extends AnyTopic>(topic: TTopic, data: DataOf<TTopic>) => Promise<void>;
+
+/** A topic of this package, or of npm `inngest`. */
+type AnyTopic = TopicRef<any> | Realtime.TopicRef<any>;
+
+/** What may be published: ours says it by its schema, that of npm `inngest` only by its parameter. */
+type DataOf<TTopic extends AnyTopic> = unknown extends InferInput<TTopic["config"]["schema"]>
+  ? TTopic extends Realtime.TopicRef<infer TData>
+    ? TData
+    : unknown
+  : InferInput<TTopic["config"]["schema"]>;
 
 /** The step in whose handler somebody publishes. */
 interface Place {
@@ -51,7 +62,7 @@ export class PublishMiddleware extends Middleware.BaseMiddleware {
       const said = (place?.counter ?? body).next(topic.channel, topic.topic, data);
       const where = place ? `${place.stepId}:${place.attempt}` : "body";
       const origin = place ? { stepId: place.stepId, attempt: place.attempt } : {};
-      await stepcast.realtime.publish(topic, data, { runId, idempotencyKey: `${runId}:${where}:${said}`, ...origin });
+      await stepcast.realtime.publish<unknown>(topic, data, { runId, idempotencyKey: `${runId}:${where}:${said}`, ...origin });
     };
     return { ...arg, ctx: Object.assign(arg.ctx, { publish }) };
   }
