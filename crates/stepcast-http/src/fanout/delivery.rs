@@ -86,11 +86,12 @@ impl Shard {
             if group.members.borrow().is_empty() {
                 continue;
             }
-            let wanted = messages
-                .iter()
-                .map(|posted| &**posted)
-                .filter(|posted| group.dialect.wants(posted.message(), &group.topics));
-            let batch = Batch::encode(feed.channel.name(), wanted, from, next);
+            let channel = feed.channel.name();
+            let wanted = messages.iter().map(|posted| &**posted).filter(|posted| {
+                let message = posted.message();
+                group.dialect.wants(channel, message, &group.topics)
+            });
+            let batch = Batch::encode(channel, wanted, from, next);
             if !batch.is_empty() {
                 let turn = group.turn.get();
                 let members = group.begin_turn(from);

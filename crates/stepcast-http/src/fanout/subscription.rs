@@ -132,7 +132,8 @@ impl Subscription {
 
     /// Whether this message has to be sent.
     pub(super) fn wants(&self, message: &Message) -> bool {
-        self.dialect.wants(message, &self.topics)
+        self.dialect
+            .wants(self.feed.channel.name(), message, &self.topics)
             && !self.floors.hides(message.cursor, &message.topic)
     }
 

@@ -31,7 +31,7 @@ async fn npm_inngest_is_told_with_frames_of_its_kind() {
     let channel = run.id.to_string();
     let mut asks = plain(&server, &channel, &["$run"]).await;
     let mut reads = plain(&server, &channel, &["t"]).await;
-    let token = server.token(&channel, &["$run"]).await;
+    let token = server.token(&channel, &["$run", "t"]).await;
     let mut native = server.native(&token, "").await;
     assert_eq!(native.next().await["kind"], "hello");
     returns(&run);
@@ -56,6 +56,34 @@ async fn npm_inngest_is_told_with_frames_of_its_kind() {
     // Each was told once.
     server.publish(&channel, "t", "2").await;
     assert_eq!(reads.data(1).await, [json!(2)]);
+    let frame = native.next().await;
+    assert_eq!(
+        (&frame["kind"], &frame["topic"]),
+        (&json!("data"), &json!("t"))
+    );
+}
+
+#[tokio::test]
+async fn a_native_reader_of_a_channel_that_is_named_after_a_run_is_told_its_end() {
+    let server = TestServer::start().await;
+    let run = server.run().await;
+    let channel = format!("job:{}", run.id);
+    let token = server.token(&channel, &["t"]).await;
+    let (mut own, mut other) = (
+        server.native(&token, "").await,
+        server.native(&server.token("c", &["t"]).await, "").await,
+    );
+    for socket in [&mut own, &mut other] {
+        assert_eq!(socket.next().await["kind"], "hello");
+    }
+    server.publish(&channel, "t", "1").await;
+    server.publish("c", "t", "1").await;
+    returns(&run);
+    assert_eq!(own.next().await["data"], json!(1));
+    says(&own.next().await, "run", "completed");
+    server.publish("c", "t", "2").await;
+    assert_eq!(other.next().await["data"], json!(1));
+    assert_eq!(other.next().await["data"], json!(2));
 }
 
 #[tokio::test]
