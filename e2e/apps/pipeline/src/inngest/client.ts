@@ -1,0 +1,4 @@
+import { Inngest } from "inngest";
+import { PublishMiddleware } from "stepcast/inngest";
+
+export const inngest = new Inngest({ id: "pipeline", middleware: [PublishMiddleware] });
