@@ -96,7 +96,7 @@ impl Stage {
             }
             Self::Npm => "the npm package: types, tests, exports and size",
             Self::E2e => {
-                "the quickstart, the npm package and apps of npm inngest, on a terminal and in a browser"
+                "the examples, the npm package and apps of npm inngest, on a terminal and in a browser"
             }
             Self::Builds => {
                 "the packed npm package in build tools and test runners: webpack, Next.js, Jest and others"
@@ -162,12 +162,14 @@ impl Stage {
                     .run()
             }
             Self::E2e => {
-                cargo(workspace, &["build", "--example", "quickstart"]).run()?;
+                let examples = ["build", "--example", "quickstart", "--example", "react"];
+                cargo(workspace, &examples).run()?;
                 cargo(workspace, &["build", "--package", "stepcast-cli"]).run()?;
                 let built = workspace.target.join("debug");
                 Tool::new("npm", &["test"])
                     .within(workspace.e2e())
                     .env("STEPCAST_QUICKSTART", built.join("examples/quickstart"))
+                    .env("STEPCAST_REACT", built.join("examples/react"))
                     .env("STEPCAST_BINARY", built.join("stepcast"))
                     .run()
             }

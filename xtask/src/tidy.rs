@@ -2,7 +2,7 @@
 
 use crate::{sources, workspace::Workspace};
 
-const EXTENSIONS: [&str; 4] = ["rs", "ts", "js", "html"];
+const EXTENSIONS: [&str; 5] = ["rs", "ts", "tsx", "js", "html"];
 const WORTH_A_LOOK: usize = 600;
 const TOO_LONG: usize = 1_000;
 const LONGEST_SHOWN: usize = 5;
