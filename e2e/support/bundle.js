@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 
 const PACKAGE = fileURLToPath(new URL("../../packages/stepcast/", import.meta.url));
 
-/** The HTML of a page that runs this module. */
-export async function bundledPage(module) {
+/** The HTML of a page that runs this module, with React as it is in `development` or in `production`. */
+export async function bundledPage(module, mode = "development") {
   if (!existsSync(path.join(PACKAGE, "dist/react.js"))) {
     throw new Error(`no build of the package in ${PACKAGE}; build it with: cargo xtask verify npm`);
   }
@@ -27,7 +27,8 @@ export async function bundledPage(module) {
     write: false,
     format: "esm",
     logLevel: "error",
-    define: { "process.env.NODE_ENV": '"development"' },
+    define: { "process.env.NODE_ENV": JSON.stringify(mode) },
+    minify: mode === "production",
   });
   const script = bundle.outputFiles[0].text.replaceAll("</script", "<\\/script");
   return `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><div id="root"></div><script type="module">${script}</script>`;

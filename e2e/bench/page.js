@@ -1,0 +1,174 @@
+// What a page pays: 10,000 messages on one topic with `bufferInterval: 50`, and a reload in the middle of them and after them.
+//
+// cargo build --release --example react --package stepcast-cli; npm run build in packages/stepcast; then in e2e/:
+// STEPCAST_REACT=../target/release/examples/react STEPCAST_BINARY=../target/release/stepcast node bench/page.js [--words 10000 --rounds 3]
+//
+// The figures go to standard output as JSON, to standard error as a table.
+
+import { parseArgs } from "node:util";
+
+import { launchBrowser, newPage } from "../support/browser.js";
+import { bundledPage } from "../support/bundle.js";
+import { eventually } from "../support/deadline.js";
+import { postJson } from "../support/http.js";
+import { startReactExample } from "../support/react-example.js";
+import { startDev } from "../support/stepcast.js";
+
+/** What is to hold. */
+const TARGETS = { renders_per_s: 25, longest_frame_ms: 50, reload_ms: 200 };
+const PATIENCE_MS = 120_000;
+/** What is published where npm apps do: each message is kept for itself. */
+const TOKEN = "token ";
+const NO_PAGE = "/";
+
+const { values } = parseArgs({ options: { words: { type: "string", default: "10000" }, rounds: { type: "string", default: "3" } } });
+const WORDS = Number(values.words);
+
+const browser = await launchBrowser();
+const html = await bundledPage(new URL("../pages/flood.js", import.meta.url), "production");
+const rounds = [];
+try {
+  for (let round = 1; round <= Number(values.rounds); round += 1) {
+    for (const [keep, start] of [["text", startText], ["log", startLog]]) {
+      const measured = { keep, ...(await measure(start)) };
+      rounds.push(measured);
+      console.error(`round ${round}: ${JSON.stringify(measured)}`);
+    }
+  }
+} finally {
+  await browser.close();
+}
+console.log(JSON.stringify({ words: WORDS, targets: TARGETS, rounds }));
+console.error(table());
+process.exit();
+
+async function measure(start) {
+  const source = await start();
+  const tab = await newPage(browser);
+  await tab.context().grantPermissions(["local-network-access"]);
+  const { origin } = new URL(source.url);
+  await tab.route(`${origin}/bench*`, (route) => route.fulfill({ contentType: "text/html", body: html }));
+  try {
+    await tab.goto(`${origin}/bench?${new URLSearchParams({ ...source.reads, bufferInterval: 50 })}`);
+    await tab.waitForFunction(() => document.querySelector("#connection").textContent === "open");
+    const before = await tab.evaluate(() => performance.now());
+    const whole = source.begin();
+    const half = await lengthOf(tab, source.half);
+    const live = await tab.evaluate(() => globalThis.figures);
+    const middle = await reloaded(tab, half);
+    const length = await whole;
+    await lengthOf(tab, length);
+    const after = await tab.evaluate(() => globalThis.figures);
+    const end = await reloaded(tab, length);
+    return {
+      seconds_to_the_middle: rounded((live.renders.at(-1) - before) / 1000),
+      ...flow([{ figures: live, from: before }, { figures: after, from: middle.at }]),
+      reload_in_the_middle_ms: middle.text,
+      reload_at_the_end_ms: end.text,
+    };
+  } finally {
+    await tab.close();
+    await source.stop();
+  }
+}
+
+/** What was paid while messages came: in these pages, from these moments on. */
+function flow(pages) {
+  const [renders, frames, tasks] = [[], [], []];
+  for (const { figures, from } of pages) {
+    const since = (times) => times.filter((time) => time >= from);
+    const shown = since(figures.renders);
+    const painted = since(figures.frames);
+    renders.push(busiestSecond(shown));
+    frames.push(...painted.slice(1).map((time, index) => time - painted[index]));
+    tasks.push(...figures.longTasks.filter(({ startTime }) => startTime >= from).map(({ duration }) => duration));
+  }
+  return {
+    renders_per_s: Math.max(...renders),
+    longest_frame_ms: rounded(Math.max(...frames)),
+    frames_over_50_ms: frames.filter((duration) => duration > TARGETS.longest_frame_ms).length,
+    frames: frames.length,
+    longest_task_ms: rounded(Math.max(0, ...tasks)),
+  };
+}
+
+function busiestSecond(times) {
+  return Math.max(0, ...times.map((start) => times.filter((time) => time >= start && time < start + 1000).length));
+}
+
+/** Reloads: `text` is how many milliseconds after the navigation's begin so many characters were painted, `at` when that was. */
+async function reloaded(tab, length) {
+  await tab.reload();
+  const at = await eventually(
+    () => tab.evaluate((length) => globalThis.figures.reached.find(([, reached]) => reached >= length)?.[0], length),
+    () => `${length} characters`,
+    PATIENCE_MS,
+  );
+  return { text: rounded(at), at };
+}
+
+/** How many characters are shown, once there are at least so many. */
+function lengthOf(tab, least) {
+  const look = async () => {
+    const length = await tab.evaluate(() => globalThis.figures.length);
+    return length >= least && length;
+  };
+  return eventually(look, () => `${least} characters`, PATIENCE_MS);
+}
+
+// A source has the `url` of its server, what a page `reads`, how many characters are `half` of it, and `begin()`, which gives the number of
+// all characters when everything was said.
+
+/** A Rust function that says words as fast as it can; the topic is kept as text. */
+async function startText() {
+  const server = await startReactExample(NO_PAGE, 0);
+  const job = `bench-${process.hrtime.bigint()}`;
+  const token = `/api/token/answer/${job}`;
+  /** What these tokens' topics have come to, by topic. */
+  const contents = async (token) => {
+    const key = await (await fetch(new URL(token, server.url))).text();
+    const { frames } = await (await fetch(new URL(`v1/realtime/messages?token=${key}&from=start&wait=0`, server.url))).json();
+    return Object.fromEntries(frames.filter(({ kind }) => kind === "snapshot").map(({ topic, data }) => [topic, data]));
+  };
+  return {
+    url: server.url,
+    reads: { channel: `answer:${job}`, topic: "tokens", token },
+    half: WORDS * 2.5,
+    async begin() {
+      const { run } = await postJson(new URL("api/answer", server.url), { job, words: WORDS, breaks: false });
+      const hasEnded = async () => (await contents(`/api/token/run/${run}`)).$run?.at(-1).data.status === "completed";
+      await eventually(hasEnded, () => "the end of the answer", PATIENCE_MS);
+      const { tokens } = await contents(token);
+      return tokens.map(({ data }) => data.token).join("").length;
+    },
+    stop: () => server.stop(),
+  };
+}
+
+/** Messages from outside, one after the other; each is kept. */
+async function startLog() {
+  const server = await startDev({ isDurable: true });
+  const channel = `flood:${process.hrtime.bigint()}`;
+  const path = (name, query) => new URL(`v1/realtime/${name}?${new URLSearchParams(query)}`, server.url);
+  const { jwt } = await postJson(path("token", {}), [{ channel, name: "tokens", kind: "run" }]);
+  return {
+    url: server.url,
+    reads: { channel, topic: "tokens", token: `data:text/plain,${jwt}` },
+    half: (WORDS * TOKEN.length) / 2,
+    async begin() {
+      const url = path("publish", { channel, topic: "tokens" });
+      for (let sent = 0; sent < WORDS; sent += 1) await fetch(url, { method: "POST", body: JSON.stringify({ token: TOKEN }) });
+      return WORDS * TOKEN.length;
+    },
+    stop: () => server.stop(),
+  };
+}
+
+function table() {
+  const names = Object.keys(rounds[0]);
+  return names.map((name) => [name.padEnd(26), ...rounds.map((round) => String(round[name]).padStart(9))].join(" ")).join("\n");
+}
+
+function rounded(number) {
+  return Math.round(number * 10) / 10;
+}
