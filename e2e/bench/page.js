@@ -52,8 +52,10 @@ async function measure(start) {
     await tab.goto(`${origin}/bench?${new URLSearchParams({ ...source.reads, bufferInterval: 50 })}`);
     await tab.waitForFunction(() => document.querySelector("#connection").textContent === "open");
     const before = await tab.evaluate(() => performance.now());
+    await browser.startTracing(tab, { categories: ["toplevel", "disabled-by-default-devtools.timeline", "__metadata"] });
     const whole = source.begin();
     const half = await lengthOf(tab, source.half);
+    const cpu = longestTask(JSON.parse(await browser.stopTracing()));
     const live = await tab.evaluate(() => globalThis.figures);
     const middle = await reloaded(tab, half);
     const length = await whole;
@@ -63,6 +65,7 @@ async function measure(start) {
     return {
       seconds_to_the_middle: rounded((live.renders.at(-1) - before) / 1000),
       ...flow([{ figures: live, from: before }, { figures: after, from: middle.at }]),
+      longest_task_cpu_ms: rounded(cpu),
       reload_in_the_middle_ms: middle.text,
       reload_at_the_end_ms: end.text,
     };
@@ -94,6 +97,14 @@ function flow(pages) {
 
 function busiestSecond(times) {
   return Math.max(0, ...times.map((start) => times.filter((time) => time >= start && time < start + 1000).length));
+}
+
+/** The most time that the page's thread has had of a processor for one task, in milliseconds: what others do on this machine is not in it. */
+function longestTask({ traceEvents }) {
+  const isMain = ({ name, args }) => name === "thread_name" && args.name === "CrRendererMain";
+  const mains = traceEvents.filter(isMain).map(({ pid, tid }) => `${pid}:${tid}`);
+  const tasks = traceEvents.filter(({ name, pid, tid }) => name.endsWith("RunTask") && mains.includes(`${pid}:${tid}`));
+  return Math.max(...tasks.map(({ tdur = 0 }) => tdur / 1000));
 }
 
 /** Reloads: `text` is how many milliseconds after the navigation's begin so many characters were painted, `at` when that was. */
