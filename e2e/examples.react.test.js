@@ -128,6 +128,8 @@ test("answer: what the model said before it was lost is taken back", { timeout }
   assert.ok(texts.some((text) => text.startsWith(BROKEN)), "the first attempt was seen");
   await contains(tab, "#status", "what it had said was taken back");
   await contains(tab, ".states", "ask-model completed, attempt 2");
+  await tab.reload();
+  await contains(tab, ".states", "ask-model completed, attempt 2");
   await tab.close();
 });
 

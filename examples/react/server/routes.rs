@@ -131,7 +131,7 @@ impl From<Error> for Problem {
         let status = code.and_then(|code| StatusCode::from_u16(code.status()).ok());
         Self(
             status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            error.message().to_string(),
+            error.message().to_owned(),
         )
     }
 }

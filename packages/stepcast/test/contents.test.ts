@@ -47,6 +47,14 @@ describe("messages", () => {
     expect(shown().messages.byTopic["t"]?.isSnapshot).toBe(true);
   });
 
+  test("of a snapshot are all there, with one id as well", () => {
+    const { say, all } = channel();
+    say(snapshot("t", 3, piece(3, "a"), piece(3, "b"), piece(3, "c")), data("t", 4, "d"));
+    expect(all()).toEqual(["a", "b", "c", "d"]);
+    say(snapshot("t", 5, piece(5, "e"), piece(5, "f")));
+    expect(all()).toEqual(["e", "f"]);
+  });
+
   test("are as many as the limit, and the text is all the same whole", () => {
     const { say, all, shown } = channel({ limit: 3 });
     for (let id = 1; id <= 500; id++) {
