@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 /// How often definitions are followed into each other; types that contain themselves never end.
-const DEPTH: usize = 64;
+const DEPTH: usize = 32;
 /// Optional fields that have hashes of their own. Of a payload with more of them, every change counts.
 const OPTIONAL_FIELDS: usize = 64;
 /// Parts of a schema that are looked at for optional fields; with more, every change counts.
