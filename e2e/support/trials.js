@@ -5,7 +5,6 @@ import assert from "node:assert/strict";
 import { eventually } from "./deadline.js";
 import { shows } from "./browser.js";
 import { socketsOf } from "./shown.js";
-import { startWire } from "./wire.js";
 
 /**
  * A subject has `open(browser, address, prepare, wire)`, which gives a tab, over a wire when there is one; `begin(tab)`; `middle(tab)` and
@@ -38,23 +37,6 @@ export const TRIALS = {
     const third = await subject.open(browser, tab.url());
     await subject.whole(third);
     return [tab, second, third];
-  },
-
-  "connections that are cut": async (subject, browser) => {
-    const wire = await startWire(subject.port());
-    const tab = await begun(subject, browser, wire.url);
-    const sockets = socketsOf(tab);
-    wire.cut();
-    await tab.waitForFunction(() => document.querySelector("#connection")?.textContent !== "open");
-    const missed = await contentsOf(tab);
-    const witness = await subject.open(browser, subject.address(tab));
-    await subject.whole(witness);
-    assert.equal(await contentsOf(tab), missed, "nothing comes meanwhile");
-    wire.mend();
-    await subject.whole(tab);
-    assert.ok(sockets.length > 0, "it has connected again");
-    await wire.stop();
-    return [tab, witness];
   },
 
   // Chromium keeps the connection, and what comes over it waits.
