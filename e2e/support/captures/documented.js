@@ -210,8 +210,11 @@ export function callFor(recorded, past) {
   return call;
 }
 
-/** The message with which a page of npm `inngest` is told that the run behind its channel has ended, which the recorded server never does. */
-export function terminalMessage(channel, past) {
+/**
+ * The message with which a page of npm `inngest` is told that the run behind its channel has ended, which the recorded server never does. The
+ * result is for those whose token names `$run`.
+ */
+export function terminalMessage({ channel, topics }, past) {
   const first = past.find(({ ev, label }) => ev === "req" && label === "app");
   if (!first) return undefined;
   const { event, ctx } = first.body.json;
@@ -219,7 +222,8 @@ export function terminalMessage(channel, past) {
   if (!channel.split(/[:/]/).some((segment) => names.includes(segment))) return undefined;
   const failed = callsOf(ctx.run_id, past).some(({ answer }) => answer?.status === 400);
   const [created_at, env_id] = [new Date(0).toISOString(), ENVIRONMENT];
-  return { kind: "run", data: { status: failed ? "failed" : "completed" }, created_at, channel, env_id, topic: "$run", run_id: ctx.run_id };
+  const data = failed ? { status: "failed" } : { status: "completed", ...(topics.includes("$run") && { result: returnedBy(ctx.run_id, past) }) };
+  return { kind: "run", data, created_at, channel, env_id, topic: "$run", run_id: ctx.run_id };
 }
 
 /** Whether a message tells where a run or a step of it is, as those hear whose token names `$run` or `$step`. */

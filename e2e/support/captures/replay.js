@@ -204,7 +204,7 @@ class Player {
       await socket.flushed();
     },
     "client->server close": async (entry, socket) => {
-      const terminal = terminalMessage(socket.channel, this.#past);
+      const terminal = terminalMessage(socket, this.#past);
       if (terminal) this.#compare("message", terminal, await this.#afterNews(socket));
       socket.closed = await socket.close(entry);
       for (const message of socket.messages.rest()) this.#report({ what: "message", path: "", ours: message });
@@ -224,7 +224,8 @@ class Player {
   async #afterNews({ messages, channel, topics }) {
     for (;;) {
       const message = JSON.parse(await messages.take());
-      const isTerminal = Object.keys(message.data).join() === "status";
+      // News of a run names it in what it says.
+      const isTerminal = message.topic === "$run" && !("run_id" in message.data);
       if (isTerminal || !isNews(message, { channel: this.#ids.ours(channel), topics })) return message;
     }
   }

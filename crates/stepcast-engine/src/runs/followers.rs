@@ -33,7 +33,7 @@ impl Runs {
         for channel in own.chain(published) {
             let is_known = told.iter().any(|known| Arc::ptr_eq(known, &channel));
             if channel.is_followed() && !is_known {
-                self.post_for_npm(&channel, news_for_npm(Kind::Status, row));
+                self.post_for_npm(&channel, news_for_npm(row));
                 told.push(channel);
             }
         }
@@ -46,7 +46,7 @@ impl Runs {
             keys.iter().any(|key| is_named_after(channel.name(), key))
         };
         if self.0.frames != RunFrames::Off && !row.phase.is_final() && !is_own() {
-            self.post_for_npm(channel, news_for_npm(Kind::Status, row));
+            self.post_for_npm(channel, news_for_npm(row));
         }
     }
 
@@ -59,8 +59,8 @@ impl Runs {
 }
 
 /// Where a run is, for those whose token names `$run`.
-pub(super) fn news_for_npm(kind: Kind, row: &RunRow) -> Draft {
+fn news_for_npm(row: &RunRow) -> Draft {
     let news = run_news(row);
     let topic = TopicName::parse(RUN_TOPIC).expect("the engine's topics have names");
-    Draft::for_npm(topic, kind, news.payload, news.origin)
+    Draft::for_npm(topic, Kind::Status, news.payload, news.origin)
 }

@@ -16,7 +16,7 @@ use stepcast_protocol::{
     run::RUN_TOPIC,
 };
 
-use super::{RunFrames, Runs, cell::RunCell, followers::news_for_npm};
+use super::{RunFrames, Runs, cell::RunCell};
 use crate::{
     hub::{Channel, Draft},
     store::{Outcome, RunQuery, RunRow, StoreError},
@@ -273,9 +273,8 @@ impl Runs {
         if audience == Audience::Followers && !channel.is_followed() {
             return;
         }
-        let told = Told::Followers;
-        let followers = news_for_npm(Kind::Ended { told }, row);
-        let others = (audience == Audience::All).then(|| self.end_for_others(row));
+        let followers = self.end(row, Told::Followers);
+        let others = (audience == Audience::All).then(|| self.end(row, Told::Others));
         let (runs, channel) = (self.clone(), Arc::clone(channel));
         self.0.background.spawn(async move {
             let latest = runs.0.clock.now() + PATIENCE;
@@ -295,11 +294,10 @@ impl Runs {
         });
     }
 
-    fn end_for_others(&self, row: &RunRow) -> Draft {
+    fn end(&self, row: &RunRow, told: Told) -> Draft {
+        let is_shown = told == Told::Followers || self.0.exposes_result(row);
         let result = match &row.outcome {
-            Some(Outcome::Ok(json)) if self.0.exposes_result(row) => {
-                serde_json::from_slice(json).ok()
-            }
+            Some(Outcome::Ok(json)) if is_shown => serde_json::from_slice(json).ok(),
             Some(_) | None => None,
         };
         let ended = Ended {
@@ -315,8 +313,7 @@ impl Runs {
             step: None,
             attempt: row.attempt,
         });
-        let kind = Kind::Ended { told: Told::Others };
-        Draft::for_npm(topic, kind, payload, Some(origin))
+        Draft::for_npm(topic, Kind::Ended { told }, payload, Some(origin))
     }
 }
 
