@@ -1,13 +1,14 @@
 //! Where a reader begins: what its token and its `from` come to.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use stepcast_engine::{
     hub::{Channel, Entry, Hub, Position, ReadError, TopicFilter, WatchGuard},
     store::StoreError,
 };
 use stepcast_protocol::{
-    Beginning, ChannelGrant, Cursor, ErrorCode, TopicName, beginning::BadBeginning,
+    Beginning, ChannelGrant, ChannelName, Cursor, ErrorCode, SchemaHash, TopicName,
+    beginning::BadBeginning,
 };
 use tokio::sync::Notify;
 
@@ -24,6 +25,17 @@ pub(crate) struct Entrance {
     pub(crate) entry: Option<Entry>,
     /// Its channel counts as read from here on: some things are said only to those who are there.
     pub(crate) presence: WatchGuard,
+    /// What it wanted to read as well, and was built against another schema of.
+    pub(crate) outdated: Vec<TopicName>,
+}
+
+/// What a reader was built against: hashes of schemas, by topic. One that says nothing of a topic takes it as it is.
+pub(crate) type Schemas = BTreeMap<TopicName, SchemaHash>;
+
+/// What is read of what was asked for.
+pub(crate) struct Chosen {
+    pub(crate) topics: Topics,
+    pub(crate) outdated: Vec<TopicName>,
 }
 
 /// Why a reader cannot come in like this.
@@ -41,6 +53,13 @@ pub(crate) enum EntranceError {
         "no topics were named; name at least one, or leave `topics` out for all of the token's"
     )]
     NoTopics,
+    #[error(
+        "{topics} of channel `{channel}` has another schema than this client was built against; reload the page, or generate its channels again"
+    )]
+    Outdated {
+        channel: ChannelName,
+        topics: String,
+    },
     #[error(transparent)]
     Read(#[from] ReadError),
 }
@@ -57,6 +76,7 @@ impl EntranceError {
             Self::BadFrom(_) => ErrorCode::BadCursor,
             Self::Older { .. } | Self::NotAllowed { .. } => ErrorCode::Forbidden,
             Self::NoTopics => ErrorCode::BadTopic,
+            Self::Outdated { .. } => ErrorCode::OutdatedClient,
             Self::Read(error) => error.code(),
         }
     }
@@ -75,6 +95,7 @@ impl Entrance {
             position: Position::After(cursor),
             cursor,
             entry: None,
+            outdated: Vec::new(),
         })
     }
 
@@ -82,9 +103,10 @@ impl Entrance {
     pub(crate) async fn from(
         hub: &Hub,
         grant: &ChannelGrant,
-        topics: Topics,
+        chosen: Chosen,
         from: Option<Beginning>,
     ) -> Result<Self, EntranceError> {
+        let Chosen { topics, outdated } = chosen;
         let channel = hub.channel(&grant.channel).await?;
         let presence = presence(&channel);
         let minted = grant.cursor.min(channel.visible());
@@ -120,6 +142,7 @@ impl Entrance {
             cursor,
             entry,
             presence,
+            outdated,
         })
     }
 }
@@ -129,19 +152,43 @@ fn presence(channel: &Arc<Channel>) -> WatchGuard {
     channel.watch(Arc::new(Notify::new()))
 }
 
-/// Those of a token's topics that are asked for; all of them when none is named.
+/// Those of a token's topics that are asked for, all of them when none is named; without those that the reader would misread.
 pub(crate) fn chosen(
+    hub: &Hub,
     grant: &ChannelGrant,
     asked: Option<Vec<TopicName>>,
-) -> Result<Topics, EntranceError> {
+    schemas: &Schemas,
+) -> Result<Chosen, EntranceError> {
+    let asked = allowed(grant, asked)?;
+    let is_outdated = |topic: &TopicName| {
+        let hash = schemas.get(topic);
+        hash.is_some_and(|hash| hub.is_outdated(&grant.channel, topic, hash))
+    };
+    let (outdated, topics): (Vec<_>, Vec<_>) = asked.into_iter().partition(is_outdated);
+    if topics.is_empty() && !outdated.is_empty() {
+        return Err(EntranceError::Outdated {
+            channel: grant.channel.clone(),
+            topics: list(&outdated),
+        });
+    }
+    Ok(Chosen {
+        topics: topic_set(topics),
+        outdated,
+    })
+}
+
+fn allowed(
+    grant: &ChannelGrant,
+    asked: Option<Vec<TopicName>>,
+) -> Result<Vec<TopicName>, EntranceError> {
     let Some(asked) = asked else {
-        return Ok(topic_set(grant.topics.iter().cloned()));
+        return Ok(grant.topics.clone());
     };
     if asked.is_empty() {
         return Err(EntranceError::NoTopics);
     }
     match asked.iter().find(|topic| !grant.topics.contains(topic)) {
-        None => Ok(topic_set(asked)),
+        None => Ok(asked),
         Some(topic) => Err(EntranceError::NotAllowed {
             topic: topic.clone(),
             allowed: list(&grant.topics),
@@ -167,7 +214,7 @@ mod tests {
         runs::{FunctionConfig, LeasedRun, Worker},
         store::memory::MemoryStore,
     };
-    use stepcast_protocol::{ChannelName, EventName, FunctionId, Kind, event::CheckedEvent};
+    use stepcast_protocol::{EventName, FunctionId, Kind, event::CheckedEvent};
 
     use super::*;
 

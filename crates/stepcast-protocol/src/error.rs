@@ -77,6 +77,8 @@ codes! {
     Gap = "gap", 409, never;
     /// A reader that wants messages only has been given some that are void now.
     RolledBack = "rolled_back", 409, never;
+    /// A page was built against another schema of a topic than the server has now.
+    OutdatedClient = "outdated_client", 409, never;
     /// A payload, event or result has too many bytes.
     TooLarge = "too_large", 413, never;
     /// A payload does not fit the topic's schema.

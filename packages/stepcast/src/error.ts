@@ -8,6 +8,7 @@
  * | `bad_token`, `forbidden` | the server does not take the token, or it does not allow this |
  * | `wrong_channel` | the token is for another channel |
  * | `unreachable` | the server cannot be reached, or does not answer |
+ * | `outdated_client` | a topic has another schema now than the page was built against; reload it |
  * | `invalid_message` | a message does not fit its topic's schema |
  * | `rolled_back`, `gap` | what was given is void; something is gone |
  * | `too_slow` | a stream was not read for too long |
@@ -22,6 +23,7 @@ export type RealtimeErrorCode =
   | "forbidden"
   | "wrong_channel"
   | "unreachable"
+  | "outdated_client"
   | "invalid_message"
   | "rolled_back"
   | "gap"

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { createPool, type Pool } from "../src/connection/pool.js";
 import type { TokenInput } from "../src/connection/token.js";
+import { realtime } from "../src/definition/channel.js";
+import { staticSchema } from "../src/definition/schema.js";
 import { createReading, type ReadingOptions, USUAL } from "../src/subscription/reading.js";
 import { data, opaque, pass, tokenFor, world } from "./support/platform.js";
 
@@ -135,7 +137,7 @@ describe("a connection", () => {
     const [socket] = one.at.sockets;
     socket?.hello("c", ["t", "u"]);
     expect(socket?.sent).toEqual([
-      { kind: "sub", ref: 1, token: tokenFor("d", ["x", "y"]), from: "last:5", topics: ["x"] },
+      { kind: "sub", ref: 1, token: tokenFor("d", ["x", "y"]), from: "last:5", topics: ["x"], schemas: {} },
       { kind: "unsub", channel: "c", topics: ["u"] },
     ]);
     socket?.says({ kind: "subscribed", ref: 1, channel: "d", topics: ["x"], cursor: "1-7", session: 60 });
@@ -381,4 +383,65 @@ test("what was stopped goes on after what it holds", async () => {
   at.socket.hello("c", ["t"], "1-2");
   at.socket.says(data("t", 3, "b"));
   expect(got).toEqual(["a", "b"]);
+});
+
+describe("a page that was built against other schemas", () => {
+  const schema = staticSchema<string>();
+  const topics = { t: { schema, schemaHash: "11111111" }, u: { schema, schemaHash: "22222222" }, v: { schema } };
+  const channel = realtime.channel({ name: "c", topics });
+  const token = tokenFor("c", ["t", "u", "v"]);
+  const options = { channel, topics: ["t", "u", "v"], token };
+  const outdated = { outdated: ["u"] };
+
+  test("reads what it still understands, and is told the rest", async () => {
+    const { at, got, statuses } = reader(world(), options);
+    await pass();
+    expect(at.socket.url.searchParams.getAll("schema")).toEqual(["11111111:t", "22222222:u"]);
+    at.socket.hello("c", ["t", "v"], "1-0", outdated);
+    at.socket.says(data("t", 1, "a"), data("u", 2, "misread"), data("v", 3, "b"));
+    expect(got).toEqual(["a", "b"]);
+    expect(statuses).toEqual(["connecting", "open", "outdated_client"]);
+    at.socket.drops();
+    await pass(250);
+    expect(at.socket.url.searchParams.get("from")).toBe("1-3");
+    at.socket.hello("c", ["t", "u", "v"], "1-3");
+    at.socket.says(data("u", 4, "understood again"));
+    expect(got).toEqual(["a", "b", "understood again"]);
+  });
+
+  test("says so when it joins a connection", async () => {
+    const { at, pool } = reader();
+    await pass();
+    at.socket.hello("c", ["t"]);
+    const other = realtime.channel({ name: "d", topics });
+    const second = reader(at, { ...options, channel: other, token: tokenFor("d", ["t", "u", "v"]) }, pool);
+    await pass();
+    const sub = at.socket.sent.find(({ kind }) => kind === "sub");
+    expect(sub?.["schemas"]).toEqual({ t: "11111111", u: "22222222" });
+    at.socket.says({ kind: "subscribed", ref: sub?.["ref"], channel: "d", topics: ["t", "v"], cursor: "1-0", session: 3600, ...outdated });
+    expect(second.statuses).toEqual(["connecting", "open", "outdated_client"]);
+  });
+
+  test("is told on an event stream", async () => {
+    const at = world("WebSocket");
+    const frame = JSON.stringify({ kind: "outdated", channel: "c", topics: ["u"] });
+    const events = `:\n\nevent: outdated\ndata: ${frame}\n\ndata: ${JSON.stringify(data("t", 1, "a"))}\n\n`;
+    at.answer = () => new Response(events, { headers: { "content-type": "text/event-stream" } });
+    const { got, statuses } = reader(at, options);
+    await pass();
+    expect(new URL(at.asked[0] as string).searchParams.getAll("schema")).toEqual(["11111111:t", "22222222:u"]);
+    expect(got).toEqual(["a"]);
+    expect(statuses.slice(0, 3)).toEqual(["connecting", "open", "outdated_client"]);
+  });
+
+  test("ends when it understands nothing", async () => {
+    const at = world();
+    at.answer = refusing(409, "outdated_client");
+    const { statuses, reading } = reader(at, options);
+    await pass();
+    at.socket.drops();
+    await pass();
+    expect(statuses).toEqual(["connecting", "error:outdated_client"]);
+    expect(reading.isRunning()).toBe(false);
+  });
 });

@@ -2,6 +2,8 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
+import { realtime } from "../src/definition/channel.js";
+import { staticSchema } from "../src/definition/schema.js";
 import { subscribe } from "../src/realtime.js";
 import { longPoll } from "../src/transport/long-poll.js";
 import type { Meeting } from "../src/transport/meeting.js";
@@ -12,7 +14,17 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 const answer = (cursor: string, ...frames: object[]) => Response.json({ cursor, frames });
+const outdated = (cursor: string, ...frames: object[]) => Response.json({ cursor, outdated: ["u"], frames });
 const never = () => new Promise<Response>(() => {});
+
+/** A page that would misread the topic `u`. */
+const schema = staticSchema<unknown>();
+const old = {
+  channel: realtime.channel({ name: "c", topics: { t: { schema, schemaHash: "11111111" }, u: { schema, schemaHash: "22222222" } } }),
+  topics: ["t", "u"],
+  token: () => tokenFor("c", ["t", "u"]),
+};
+const schemasIn = (url: string | undefined) => new URL(url!).searchParams.getAll("schema");
 
 /** Messages of the topic `t` of `c`, as they come. */
 async function reading(platform: ReturnType<typeof world>, more: object = {}) {
@@ -80,6 +92,15 @@ describe("long poll", () => {
     refusing.answer = () => Response.json({ code: "forbidden", error: "no" }, { status: 403 });
     expect((await reading(longPoll(refusing) as never)).statuses.at(-1)).toBe("error:forbidden");
   });
+});
+
+test("a long poll is told once what it would misread, and gets the rest", async () => {
+  const at = world();
+  const answers = [outdated("1-1", data("t", 1, "a")), outdated("1-2", data("t", 2, "b"))];
+  at.answer = () => answers.shift() ?? never();
+  const { got, statuses, errors } = await reading(longPoll(at) as never, old);
+  expect(at.asked.map(schemasIn)).toEqual(Array(3).fill(["11111111:t", "22222222:u"]));
+  expect([got, errors, statuses]).toEqual([["a", "b"], ["outdated_client"], ["connecting", "open"]]);
 });
 
 /** Tabs of one browser. */
@@ -221,6 +242,22 @@ describe("shared", () => {
     await pass();
     expect(first.got).toEqual(["a"]);
     expect([second.got, second.statuses.at(-1)]).toEqual([[], "error:forbidden"]);
+  });
+
+  test("an old tab does not misread what a newer one reads for it", async () => {
+    const { tab } = browser();
+    const [one, two] = [tab(), tab()];
+    one.at.answer = () => answer("1-0");
+    two.at.answer = () => outdated("1-0");
+    const newer = await reading(one.platform, { ...old, channel: "c" });
+    one.at.socket.hello("c", ["t", "u"], "1-0");
+    await pass();
+    const older = await reading(two.platform, old);
+    one.at.socket.says(data("u", 1, "a"), data("t", 2, "b"));
+    await pass();
+    expect([schemasIn(one.at.asked.at(-1)), schemasIn(two.at.asked.at(-1))]).toEqual([[], ["11111111:t", "22222222:u"]]);
+    expect([newer.got, newer.errors]).toEqual([["a", "b"], []]);
+    expect([older.got, older.errors]).toEqual([["b"], ["outdated_client"]]);
   });
 
   test("nothing is read for tabs that have gone", async () => {

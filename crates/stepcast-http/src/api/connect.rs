@@ -33,7 +33,7 @@ pub(super) async fn connect(
     let dialect = dialect(&query);
     let entrance = match dialect {
         Dialect::Plain => Entrance::at_token(gateway.engine().hub(), grant).await?,
-        Dialect::Native => reader::entrance(&gateway, &grant, query.get("from")).await?,
+        Dialect::Native => reader::entrance(&gateway, &grant, query.get("from"), &query).await?,
     };
     let reader = Reader {
         dialect,

@@ -13,7 +13,7 @@ use stepcast_engine::{
     hub::{Item, ReadError, Subscription, TopicFilter},
     store::StoreError,
 };
-use stepcast_protocol::{ChannelName, Cursor, ErrorCode, limits};
+use stepcast_protocol::{ChannelName, Cursor, ErrorCode, TopicName, limits};
 
 use super::{problem::Problem, query::Query, reader};
 use crate::{gateway::Gateway, readers::Reader};
@@ -32,7 +32,7 @@ pub(super) async fn poll(
     let grant = reader::grant(&gateway, &parts, &query)?;
     let (wait, limit) = (wait(&query)?, limit(&query)?);
     let _permit = gateway.admit(&parts)?;
-    let entrance = reader::entrance(&gateway, &grant, query.get("from")).await?;
+    let entrance = reader::entrance(&gateway, &grant, query.get("from"), &query).await?;
     let filter = TopicFilter::Only(entrance.topics);
     let hub = gateway.engine().hub();
     let subscription = hub
@@ -42,6 +42,7 @@ pub(super) async fn poll(
     let known = query.get("from").map(|_| entrance.cursor);
     let mut answer = Answer {
         channel: entrance.channel.name().clone(),
+        outdated: entrance.outdated,
         subscription,
         frames: Vec::new(),
         bytes: 0,
@@ -88,6 +89,7 @@ fn number(query: &Query, name: &str, least: u64, most: u64) -> Result<Option<u64
 /// An answer under way.
 struct Answer {
     channel: ChannelName,
+    outdated: Vec<TopicName>,
     subscription: Subscription,
     frames: Vec<Bytes>,
     bytes: usize,
@@ -152,7 +154,12 @@ impl Answer {
     }
 
     fn into_response(self) -> Response {
-        let mut body = format!(r#"{{"cursor":"{}","frames":["#, self.subscription.cursor());
+        let mut body = format!(r#"{{"cursor":"{}","#, self.subscription.cursor());
+        if !self.outdated.is_empty() {
+            let topics = serde_json::json!(self.outdated);
+            body.push_str(&format!(r#""outdated":{topics},"#));
+        }
+        body.push_str(r#""frames":["#);
         for (index, frame) in self.frames.iter().enumerate() {
             if index > 0 {
                 body.push(',');

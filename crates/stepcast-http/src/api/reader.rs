@@ -1,11 +1,14 @@
 //! Who wants to read a channel, and from where.
 
 use axum::http::request::Parts;
-use stepcast_protocol::{Beginning, ChannelGrant, ErrorCode};
+use stepcast_protocol::{Beginning, ChannelGrant, ErrorCode, SchemaHash, TopicName};
 
-use super::{problem::Problem, query};
+use super::{
+    problem::{Problem, shown},
+    query,
+};
 use crate::{
-    entrance::{self, Entrance, EntranceError},
+    entrance::{self, Entrance, EntranceError, Schemas},
     gateway::Gateway,
 };
 
@@ -29,10 +32,24 @@ pub(super) async fn entrance(
     gateway: &Gateway,
     grant: &ChannelGrant,
     from: Option<&str>,
+    query: &query::Query,
 ) -> Result<Entrance, Problem> {
     let from = from.map(str::parse::<Beginning>).transpose();
     let from = from.map_err(EntranceError::from)?;
-    let topics = entrance::chosen(grant, None)?;
+    let schemas = query.all("schema").map(schema);
+    let schemas = schemas.collect::<Result<Schemas, _>>()?;
     let hub = gateway.engine().hub();
-    Ok(Entrance::from(hub, grant, topics, from).await?)
+    let chosen = entrance::chosen(hub, grant, None, &schemas)?;
+    Ok(Entrance::from(hub, grant, chosen, from).await?)
+}
+
+/// `<hash>:<topic>`: what the client takes that topic's messages to be.
+fn schema(text: &str) -> Result<(TopicName, SchemaHash), Problem> {
+    let (hash, topic) = text.split_once(':').ok_or_else(|| {
+        let sentence = format!("schema is `{}`, write `<hash>:<topic>`", shown(text));
+        Problem::new(ErrorCode::BadRequest, sentence)
+    })?;
+    let hash = hash.parse::<SchemaHash>();
+    let hash = hash.map_err(|error| Problem::new(ErrorCode::BadRequest, error))?;
+    Ok((TopicName::parse(topic)?, hash))
 }

@@ -41,13 +41,14 @@ pub(super) async fn stream(
         .filter(|id| !id.is_empty());
     let from = last_seen.as_deref().or(query.get("from"));
     let permit = gateway.admit(&parts)?;
-    let entrance = reader::entrance(&gateway, &grant, from).await?;
+    let entrance = reader::entrance(&gateway, &grant, from, &query).await?;
+    let first = first(&entrance);
     let events = Events::open(&gateway, entrance, permit).await?;
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-cache"),
     ];
-    let first = stream::once(std::future::ready(COMMENT));
+    let first = stream::once(std::future::ready(first));
     let rest = stream::unfold(events, |mut events| async move {
         let chunk = events.next().await?;
         Some((chunk, events))
@@ -58,6 +59,21 @@ pub(super) async fn stream(
         Ok::<_, std::convert::Infallible>,
     ));
     Ok((headers, body).into_response())
+}
+
+/// What every stream begins with: that it is there, and what it leaves out.
+fn first(entrance: &Entrance) -> Bytes {
+    if entrance.outdated.is_empty() {
+        return COMMENT;
+    }
+    let mut text = COMMENT.to_vec();
+    text.extend_from_slice(b"event: outdated\n");
+    let outdated = ControlFrame::Outdated {
+        channel: entrance.channel.name().clone(),
+        topics: entrance.outdated.clone(),
+    };
+    put_data(&mut text, &outdated.to_wire());
+    text.into()
 }
 
 /// A subscription on its way out as text.

@@ -14,9 +14,16 @@ use tokio::time::Instant;
 
 use super::{connection::Connection, feed::Topics, shard::Shard};
 use crate::{
-    entrance::{self, Entrance, EntranceError},
+    entrance::{self, Chosen, Entrance, EntranceError, Schemas},
     tokens::TokenError,
 };
+
+/// What a `sub` wants to read.
+struct Asked {
+    from: Option<Beginning>,
+    topics: Option<Vec<TopicName>>,
+    schemas: Schemas,
+}
 
 /// Why a frame is not served.
 struct Refusal {
@@ -94,8 +101,13 @@ impl Shard {
                 token,
                 from,
                 topics,
+                schemas,
             } => {
-                let asked = (from, topics);
+                let asked = Asked {
+                    from,
+                    topics,
+                    schemas,
+                };
                 let served = self.on_sub(connection, reference.clone(), &token, asked);
                 (reference, served.await)
             }
@@ -135,10 +147,15 @@ impl Shard {
         connection: &Rc<Connection>,
         reference: Option<Ref>,
         token: &str,
-        (from, topics): (Option<Beginning>, Option<Vec<TopicName>>),
+        asked: Asked,
     ) -> Result<(), Refusal> {
+        let Asked {
+            from,
+            topics,
+            schemas,
+        } = asked;
         let grant = self.grant(token)?;
-        let topics = entrance::chosen(&grant, topics)?;
+        let Chosen { topics, outdated } = entrance::chosen(&self.hub, &grant, topics, &schemas)?;
         let session = session(&grant);
         settled(connection, &grant.channel).await;
         let known = connection
@@ -152,14 +169,18 @@ impl Shard {
             topics: topics.to_vec(),
             cursor,
             session: session.as_secs(),
+            outdated: outdated.clone(),
         };
         match known {
             Some((missing, cursor)) if missing.is_empty() => {
                 self.answer(connection, &subscribed(&missing, cursor));
             }
             Some((missing, _)) => {
-                let entrance =
-                    Entrance::from(&self.hub, &grant, Arc::clone(&missing), from).await?;
+                let chosen = Chosen {
+                    topics: Arc::clone(&missing),
+                    outdated: outdated.clone(),
+                };
+                let entrance = Entrance::from(&self.hub, &grant, chosen, from).await?;
                 let entry = self.entry_of(&entrance).await?;
                 self.answer(connection, &subscribed(&missing, entrance.cursor));
                 self.add(connection, &entrance, entry);
@@ -172,7 +193,11 @@ impl Shard {
                     );
                     return Err(Refusal::new(ErrorCode::TooMany, sentence));
                 }
-                let entrance = Entrance::from(&self.hub, &grant, topics, from).await?;
+                let chosen = Chosen {
+                    topics,
+                    outdated: outdated.clone(),
+                };
+                let entrance = Entrance::from(&self.hub, &grant, chosen, from).await?;
                 if connection.state.borrow().closing.is_some() {
                     return Ok(());
                 }

@@ -23,6 +23,7 @@ impl Shard {
             topics: entrance.topics.to_vec(),
             cursor: entrance.cursor,
             session: session.as_secs(),
+            outdated: entrance.outdated.clone(),
         };
         frame::text(&hello.to_wire())
     }

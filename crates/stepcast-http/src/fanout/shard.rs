@@ -198,6 +198,7 @@ impl Shard {
             cursor,
             entry,
             presence: _until_it_watches_itself,
+            outdated: _has_been_told,
         } = entrance;
         let feed = self.feeds.borrow_mut().enter(&channel, &self.dirty);
         let (has_snapshots, session_ends, due) = match connection.dialect {

@@ -17,6 +17,7 @@ mod publish;
 mod ready;
 mod rest;
 mod runs;
+mod schemas;
 mod script;
 mod server;
 mod slow;

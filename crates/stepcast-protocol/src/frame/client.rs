@@ -1,11 +1,14 @@
 //! What a client of the native protocol says.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     beginning::Beginning,
     names::{ChannelName, TopicName},
+    schema_hash::SchemaHash,
 };
 
 /// Names a frame, so that its answer can be told from others. The client chooses it, the answer repeats it.
@@ -35,6 +38,9 @@ pub enum ClientFrame {
         /// Which of the token's topics; all, when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         topics: Option<Vec<TopicName>>,
+        /// What the client was built against: hashes of schemas, by topic.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        schemas: BTreeMap<TopicName, SchemaHash>,
     },
     /// Stops reading a channel, or some of its topics. Answered with `unsubscribed`.
     Unsub {

@@ -30,6 +30,9 @@ pub enum ControlFrame {
         cursor: Cursor,
         /// Seconds until the channel's session is over, unless it is refreshed by `auth`.
         session: u64,
+        /// Topics that are not read, as the client was built against other schemas of them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        outdated: Vec<TopicName>,
     },
     /// The answer to `sub`.
     Subscribed {
@@ -44,6 +47,9 @@ pub enum ControlFrame {
         cursor: Cursor,
         /// Seconds until the channel's session is over.
         session: u64,
+        /// As in `hello`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        outdated: Vec<TopicName>,
     },
     /// The answer to `unsub`.
     Unsubscribed {
@@ -82,6 +88,13 @@ pub enum ControlFrame {
         code: String,
         /// A sentence for people.
         error: String,
+    },
+    /// What `outdated` of `hello` says, where there is no `hello`: on event streams.
+    Outdated {
+        /// The channel.
+        channel: ChannelName,
+        /// The topics that are not read.
+        topics: Vec<TopicName>,
     },
     /// The server is about to close the connection.
     Closing {

@@ -156,7 +156,7 @@ impl ServerFrame {
             "rollback" => Self::Rollback(serde_json::from_str(text)?),
             "gap" => Self::Gap(serde_json::from_str(text)?),
             "hello" | "subscribed" | "unsubscribed" | "authenticated" | "pong" | "error"
-            | "closing" => Self::Control(serde_json::from_str(text)?),
+            | "outdated" | "closing" => Self::Control(serde_json::from_str(text)?),
             _ => Self::Unknown(kind),
         })
     }

@@ -166,6 +166,7 @@ impl Session {
             | ControlFrame::Error { .. }
             | ControlFrame::Subscribed { .. }
             | ControlFrame::Unsubscribed { .. }
+            | ControlFrame::Outdated { .. }
             | ControlFrame::Pong { .. } => Ok(Heard::Nothing),
         }
     }

@@ -1,5 +1,5 @@
 import { RealtimeError } from "../error.js";
-import { type Ask, parse, type Ref, type ServerFrame, VERSION } from "../protocol/frame.js";
+import { type Ask, parse, type Ref, type Schemas, type ServerFrame, VERSION } from "../protocol/frame.js";
 import { mismatch } from "../protocol/session.js";
 import { address } from "./address.js";
 import { openEventStream } from "./event-stream.js";
@@ -32,7 +32,7 @@ export interface Link extends Line {
 type Answer = ServerFrame & { kind: "hello" | "subscribed" | "authenticated" | "error"; ref?: Ref };
 
 /** What is asked in a reader's name, before its token is shown. */
-type Unsigned = { kind: "sub"; from: string | undefined; topics: string[] } | { kind: "auth" };
+type Unsigned = { kind: "sub"; from: string | undefined; topics: string[]; schemas: Schemas } | { kind: "auth" };
 
 /** What is read for somebody. */
 interface Beginning {
@@ -40,6 +40,7 @@ interface Beginning {
   topics: string[];
   cursor?: string;
   session?: number | undefined;
+  outdated?: string[];
 }
 
 /** A link that is one way reads a stream. */
@@ -141,7 +142,9 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
   }
 
   /** What is read must be what was wanted. */
-  function begin(reader: LineReader, { channel, topics, cursor, session }: Beginning): void {
+  function begin(reader: LineReader, { channel, topics, cursor, session, outdated = [] }: Beginning): void {
+    // As on a stream, it begins with all, and is told then what is not read.
+    topics = topics.concat(outdated);
     const error = mismatch(reader.session, { channel, topics });
     if (error) {
       reader.onRefused(error);
@@ -151,6 +154,7 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
     if (unwanted.length > 0) send({ kind: "unsub", channel, topics: unwanted });
     reader.session.begin(topics, cursor);
     reader.onOpen(session);
+    reader.onFrame({ kind: "outdated", channel, topics: outdated });
   }
 
   function onClose(code: number | undefined, cause: unknown): void {
@@ -160,8 +164,8 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
   }
 
   function subscribe(reader: LineReader): void {
-    const { from, topics } = reader.session;
-    ask({ kind: "sub", from, topics }, reader);
+    const { from, topics, schemas } = reader.session;
+    ask({ kind: "sub", from, topics, schemas }, reader);
   }
 
   /** Nobody reads this channel here any more; a connection that nobody reads ends. */

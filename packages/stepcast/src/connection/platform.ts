@@ -1,3 +1,5 @@
+import type { Schemas } from "../protocol/frame.js";
+
 /** The part of a WebSocket that is used. */
 export interface Socket {
   send(text: string): void;
@@ -9,8 +11,13 @@ export interface Socket {
 
 /** Who reads one channel over a stream of its own. */
 export interface StreamReader {
-  /** What is read, and after which cursor. */
-  readonly session: { readonly channel: string; readonly topics: readonly string[]; readonly from: string | undefined };
+  /** What is read, what its topics are taken to be, and after which cursor. */
+  readonly session: {
+    readonly channel: string;
+    readonly topics: readonly string[];
+    readonly schemas: Schemas;
+    readonly from: string | undefined;
+  };
   /** Where the server is. */
   readonly origin: string;
   /** What is shown to the server; another one after a while. */

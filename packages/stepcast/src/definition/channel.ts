@@ -9,6 +9,11 @@ export interface TopicConfig {
    * exactly one field with a string.
    */
   readonly text?: string;
+  /**
+   * What a server's schema looked like when this was generated (`stepcast gen ts`). A server whose schema has become another one says so,
+   * and the topic is not read: `error.code` is `outdated_client`.
+   */
+  readonly schemaHash?: string;
 }
 
 /** Topics by name. */
@@ -123,6 +128,11 @@ export function nameOf(channel: ChannelInput | undefined): string {
 /** The topics of what is read; none when it is only a name. */
 export function topicsOf(channel: ChannelInput | undefined): Readonly<Record<string, Partial<TopicConfig>>> {
   return typeof channel === "object" ? channel.topics : {};
+}
+
+/** What these topics looked like when they were generated, by topic. */
+export function schemasOf(channel: ChannelInput, topics: readonly string[]): Record<string, string | undefined> {
+  return Object.fromEntries(topics.map((topic) => [topic, topicsOf(channel)[topic]?.schemaHash]));
 }
 
 /** A run's id, or what stands for one in the parameters, is a segment of the name: the channel is that run's own. */

@@ -57,8 +57,18 @@ export interface RunFrame {
   data: unknown;
 }
 
+/** Topics that are not read: they have other schemas than the client takes them for. */
+export interface OutdatedFrame {
+  kind: "outdated";
+  channel: string;
+  topics: readonly string[];
+}
+
+/** What was said in a channel. */
+export type MessageFrame = DataFrame | SnapshotFrame | RollbackFrame | GapFrame | RunFrame;
+
 /** What has come to a channel. */
-export type ChannelFrame = DataFrame | SnapshotFrame | RollbackFrame | GapFrame | RunFrame;
+export type ChannelFrame = MessageFrame | OutdatedFrame;
 
 export type Ref = number | string;
 
@@ -70,10 +80,11 @@ interface Hello {
   topics: string[];
   cursor: Cursor;
   session: number;
+  outdated?: string[];
 }
 
 type Answer =
-  | { kind: "subscribed"; ref?: Ref; channel: string; topics: string[]; cursor: Cursor; session: number }
+  | { kind: "subscribed"; ref?: Ref; channel: string; topics: string[]; cursor: Cursor; session: number; outdated?: string[] }
   | { kind: "unsubscribed"; ref?: Ref; channel: string; topics: string[] }
   | { kind: "authenticated"; ref?: Ref; channel: string; session: number }
   | { kind: "pong"; ref?: Ref; data: unknown }
@@ -82,9 +93,12 @@ type Answer =
 /** What a server says. */
 export type ServerFrame = ChannelFrame | Hello | Answer | { kind: "closing"; reconnect_ms: number };
 
+/** What a client takes topics to be: hashes of schemas, of those that have one. */
+export type Schemas = Readonly<Record<string, string | undefined>>;
+
 /** What a client says. */
 export type Ask =
-  | { kind: "sub"; ref?: Ref; token: string; from?: string | undefined; topics?: string[] }
+  | { kind: "sub"; ref?: Ref; token: string; from?: string | undefined; topics?: string[]; schemas?: Schemas }
   | { kind: "unsub"; ref?: Ref; channel: string; topics?: string[] | undefined }
   | { kind: "auth"; ref?: Ref; token: string }
   | { kind: "ping"; ref?: Ref };

@@ -1,7 +1,7 @@
 import { RealtimeError } from "../error.js";
 import type { TopicMessage } from "../message.js";
 import { compare, type Cursor, isCursor, later, ORIGIN } from "./cursor.js";
-import type { ChannelFrame, DataFrame, GapReason, Origin, Piece } from "./frame.js";
+import type { DataFrame, GapReason, MessageFrame, Origin, Piece, Schemas } from "./frame.js";
 
 /** What a frame changes of what a reader holds. */
 export type Change =
@@ -57,17 +57,20 @@ export function mismatch(
 export interface Session {
   readonly channel: string;
   readonly topics: string[];
+  readonly schemas: Schemas;
   /** Where the next connection begins: what comes twice then is dropped. */
   readonly from: string | undefined;
   /** Reads this as well, as it is in the token. */
   want(topic: string): void;
   /** These topics are read from here on, those that were not before. Some connections do not say where that is. */
   begin(topics: readonly string[], cursor?: Cursor): void;
+  /** This topic is not read, until it begins anew. Gives whether it was. */
+  leave(topic: string): boolean;
   /** What a frame says that is new. */
-  on(frame: ChannelFrame): Change | undefined;
+  on(frame: MessageFrame): Change | undefined;
 }
 
-export function createSession(channel: string, topics: readonly string[], first?: string): Session {
+export function createSession(channel: string, topics: readonly string[], first?: string, schemas: Schemas = {}): Session {
   const wanted = new Set(topics);
   /** Per topic, the cursor up to which everything is held; `undefined` takes the first that comes. */
   const held = new Map<string, Cursor | undefined>();
@@ -81,6 +84,7 @@ export function createSession(channel: string, topics: readonly string[], first?
 
   const self: Session = {
     channel,
+    schemas,
     get topics() {
       return [...wanted];
     },
@@ -95,6 +99,7 @@ export function createSession(channel: string, topics: readonly string[], first?
       cursor ??= from === "start" ? ORIGIN : isCursor(from) ? from : undefined;
       for (const topic of topics) if (wanted.has(topic)) held.set(topic, held.get(topic) ?? cursor);
     },
+    leave: (topic) => held.delete(topic),
     on(frame) {
       if ((frame.channel ?? channel) !== channel) return undefined;
       if (frame.kind === "run") return { kind: "run", data: frame.data };

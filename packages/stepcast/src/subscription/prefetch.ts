@@ -1,6 +1,6 @@
 import { address } from "../connection/address.js";
 import { askToken, type TokenInput } from "../connection/token.js";
-import { type ChannelInput, isRunsOwn, nameOf, type TopicName } from "../definition/channel.js";
+import { type ChannelInput, isRunsOwn, nameOf, schemasOf, type TopicName } from "../definition/channel.js";
 import { RealtimeError, refusalOf } from "../error.js";
 import { isCursor } from "../protocol/cursor.js";
 import type { Prefetched } from "./reading.js";
@@ -45,7 +45,8 @@ export async function prefetch<const TChannel extends ChannelInput, const TTopic
   let from = options.from ?? (isRunsOwn(channel) ? "start" : "last:100");
   const frames: unknown[] = [];
   for (;;) {
-    const reader = { origin, token, session: { channel: nameOf(channel), topics, from: from === "mint" ? undefined : from } };
+    const session = { channel: nameOf(channel), topics, schemas: schemasOf(channel, topics), from: from === "mint" ? undefined : from };
+    const reader = { origin, token, session };
     const response = await fetch(address(reader, `messages?wait=0&limit=${MOST}&`), { cache: "no-store" });
     if (!response.ok) throw await refusalOf(response);
     const answer = (await response.json()) as Prefetched;

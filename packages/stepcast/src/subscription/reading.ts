@@ -2,10 +2,10 @@ import type { Down, Line, LineReader } from "../connection/line.js";
 import type { Pool } from "../connection/pool.js";
 import { createTimer } from "../connection/timer.js";
 import { askToken, type Token, type TokenInput } from "../connection/token.js";
-import { type ChannelInput, nameOf, topicsOf } from "../definition/channel.js";
+import { type ChannelInput, nameOf, schemasOf, topicsOf } from "../definition/channel.js";
 import { RealtimeError } from "../error.js";
 import { compare, isCursor } from "../protocol/cursor.js";
-import type { ChannelFrame } from "../protocol/frame.js";
+import type { ChannelFrame, MessageFrame } from "../protocol/frame.js";
 import { type Change, createSession, mismatch } from "../protocol/session.js";
 import { createValidator } from "./validator.js";
 
@@ -71,7 +71,7 @@ export interface Reading extends LineReader {
 export function createReading(pool: Pool, options: ReadingOptions, listener: ReadingListener): Reading {
   const { channel, topics, from, reconnect, reconnectMinMs, reconnectMaxMs, pauseOnHidden } = options;
   const { platform } = pool;
-  const session = createSession(nameOf(channel), topics, from);
+  const session = createSession(nameOf(channel), topics, from, schemasOf(channel, topics));
   const canRefresh = () => typeof options.token() === "function";
   /** One token is asked for at a time. */
   let asking: Promise<Token> | undefined;
@@ -175,6 +175,11 @@ export function createReading(pool: Pool, options: ReadingOptions, listener: Rea
     listener.onReplaying();
   }
 
+  /** Told once per connection, however often the server says it; the other topics go on. */
+  function leaveOutdated(topic: string): void {
+    if (session.leave(topic)) listener.onError(new RealtimeError("outdated_client", `topic \`${topic}\` has changed; reload the page`));
+  }
+
   function setStatus(status: ReadingStatus, error: RealtimeError | null = null): void {
     self.status = status;
     listener.onStatus(status, error);
@@ -209,7 +214,7 @@ export function createReading(pool: Pool, options: ReadingOptions, listener: Rea
     take({ cursor, frames }: Prefetched) {
       setReplaying(true);
       session.begin(topics);
-      (frames as ChannelFrame[]).forEach(self.onFrame);
+      (frames as MessageFrame[]).forEach(self.onFrame);
       session.begin(topics, cursor);
       setReplaying(false);
     },
@@ -233,6 +238,7 @@ export function createReading(pool: Pool, options: ReadingOptions, listener: Rea
       lookReplayed();
     },
     onFrame(frame: ChannelFrame) {
+      if (frame.kind === "outdated") return frame.topics.forEach(leaveOutdated);
       const change = session.on(frame);
       if (change) validate(change);
       if (self.isReplaying) lookReplayed();

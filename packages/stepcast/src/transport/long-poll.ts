@@ -8,9 +8,11 @@ const WAIT_S = 20;
 const TOKEN_S = 60;
 
 /** What a request is answered with. */
-interface Answer {
+export interface Answer {
   cursor: string;
   frames: ChannelFrame[];
+  /** Topics that are not read. */
+  outdated?: string[];
 }
 
 /** Asks for what comes next, again and again. */
@@ -33,15 +35,16 @@ export const openLongPoll: OpenStream = (platform, reader, onOpen) => {
   async function read(): Promise<{ code?: number }> {
     let from = reader.session.from;
     for (let wait = 0; ; wait = WAIT_S) {
-      const { channel, topics } = reader.session;
-      const url = address({ ...reader, session: { channel, topics, from } }, `messages?wait=${wait}&`);
+      const { channel } = reader.session;
+      const url = address({ ...reader, session: { ...reader.session, from } }, `messages?wait=${wait}&`);
       const response = await platform.fetch(url, { signal: end.signal, cache: "no-store" });
       // As at the end of a session: another token is worth a try.
       if (!response.ok) return wait > 0 && response.status === 401 ? { code: 4401 } : {};
-      const { cursor, frames } = (await response.json()) as Answer;
+      const { cursor, frames, outdated } = (await response.json()) as Answer;
       if (end.signal.aborted) return {};
       if (wait === 0) onOpen(TOKEN_S);
       socket.onmessage?.({ data: "" });
+      if (outdated) say({ kind: "outdated", channel, topics: outdated });
       frames.forEach(say);
       from = cursor;
     }

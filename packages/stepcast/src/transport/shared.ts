@@ -2,6 +2,7 @@ import { address } from "../connection/address.js";
 import { type OpenStream, platform, type Platform, type Socket, type StreamReader } from "../connection/platform.js";
 import { compare } from "../protocol/cursor.js";
 import type { ChannelFrame } from "../protocol/frame.js";
+import type { Answer } from "./long-poll.js";
 import { type Meeting, NAME, nameOfSubject, type News, type Request } from "./meeting.js";
 import { createSharer } from "./sharer.js";
 
@@ -104,12 +105,14 @@ function join(
   async function catchUp(to: string, seconds: number | undefined): Promise<void> {
     let { from } = reader.session;
     for (let isFirst = true; isFirst || compare(from ?? "0-0", to) < 0; isFirst = false) {
-      const url = address({ ...reader, session: { channel, topics, from } }, "messages?wait=0&limit=1000&");
+      const url = address({ ...reader, session: { ...reader.session, from } }, "messages?wait=0&limit=1000&");
       const response = await platform.fetch(url, { signal, cache: "no-store" });
       if (!response.ok) return close();
-      const { cursor, frames } = (await response.json()) as { cursor: string; frames: ChannelFrame[] };
+      const { cursor, frames, outdated } = (await response.json()) as Answer;
       if (signal.aborted) return;
       if (isFirst) onOpen(seconds);
+      // The leader may be a newer page: what this one would misread, it is told here.
+      if (outdated) hear({ kind: "outdated", channel, topics: outdated });
       frames.forEach(hear);
       // What is missing up to there was for others.
       if (cursor === from) break;

@@ -90,6 +90,7 @@ export function createSharer(platform: Platform, { talk, locks }: Meeting): void
         for (const tab of share.tabs.keys()) greet(tab, share);
       },
       onFrame(frame: ChannelFrame) {
+        if (frame.kind === "outdated") return;
         session.on(frame);
         say({ kind: "frame", subject, frame });
       },
