@@ -8,6 +8,7 @@ use crate::{
     cancel::Cancel,
     completions::Completions,
     exit::{EXIT_CODES, Failure},
+    generate::Generate,
     logging::Logging,
     output::Output,
     publish::Publish,
@@ -44,6 +45,8 @@ enum Command {
     Rerun(Rerun),
     Token(Token),
     Ready(Ready),
+    #[command(name = "gen")]
+    Generate(Generate),
     Backup(Backup),
     Completions(Completions),
 }
@@ -71,6 +74,7 @@ impl Cli {
             Command::Rerun(rerun) => one_thread()?.block_on(rerun.run(output)),
             Command::Token(token) => one_thread()?.block_on(token.run(output)),
             Command::Ready(ready) => one_thread()?.block_on(ready.run(output)),
+            Command::Generate(generate) => one_thread()?.block_on(generate.run(output)),
             Command::Backup(backup) => backup.run(output),
             Command::Completions(completions) => completions.run(),
         }

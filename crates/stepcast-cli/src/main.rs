@@ -5,8 +5,8 @@
 //! - [`args`]: the command line; [`exit`]: how a command can end, and what a script sees of it.
 //! - [`serve`]: `dev` and `start`, from settings to a server and back to nothing.
 //! - [`target`]: the server that the other commands talk to; [`data`]: JSON that they are given; [`output`]: what they print.
-//! - [`send`], [`publish`], [`tail`], [`runs`], [`cancel`], [`rerun`], [`token`], [`ready`], [`backup`], [`completions`]:
-//!   one command each.
+//! - [`send`], [`publish`], [`tail`], [`runs`], [`cancel`], [`rerun`], [`token`], [`ready`], [`generate`], [`backup`],
+//!   [`completions`]: one command each.
 //! - [`logging`], [`traces`], [`span`], [`secret`]: log lines, spans for collectors, lengths of time, and what is never printed.
 
 mod args;
@@ -15,6 +15,7 @@ mod cancel;
 mod completions;
 mod data;
 mod exit;
+mod generate;
 mod logging;
 mod output;
 mod publish;

@@ -4,6 +4,7 @@
 
 mod commands;
 mod configuration;
+mod generate;
 mod lives;
 mod prepared;
 mod process;

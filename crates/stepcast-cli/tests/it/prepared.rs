@@ -142,6 +142,10 @@ impl Embedded {
         }
     }
 
+    pub(crate) fn url(&self) -> String {
+        self.url.clone()
+    }
+
     /// Runs a command against it.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         run(arguments.iter().chain(&["--url", &*self.url]))
