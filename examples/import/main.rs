@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example import -- examples/data/zone1970.tab --db state.db --out out.db` imports the sample. Kill it with `kill -9` at any
 //! moment and start it again with the same arguments: it goes on at the first batch that is not recorded. `--batch 5 --delay-ms 200`
-//! makes it slow enough to try. In reading order:
+//! makes it slow enough to try. `--manifest` alone prints what `channels.ts` is generated from. In reading order:
 //!
 //! - `args`: what is asked for, and mistakes in it.
 //! - `format`, `fields`, `records`: the file, row by row, with the place of each.
@@ -35,7 +35,12 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .init();
-    match start::run(Args::parse()).await {
+    let done = if std::env::args().skip(1).eq(["--manifest"]) {
+        start::manifest()
+    } else {
+        start::run(Args::parse()).await
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             terminal::complain(&error);

@@ -8,6 +8,7 @@
 //! and the rest of another.
 
 use std::{
+    io::Write,
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -38,15 +39,25 @@ pub(crate) async fn run(args: Args) -> Result<(), Error> {
     }
 
     let pause = Duration::from_millis(args.delay_ms);
-    let app = App::new("import")
-        .channel::<Feed>()
-        .function(stepcast::function("import", move |ctx| {
-            function::import(ctx, pause)
-        }));
-    let stepcast = open(&args.db, app).await?;
+    let stepcast = open(&args.db, app(pause)).await?;
     let done = follow(&stepcast, &output, claimed, &args).await;
     stepcast.shutdown().await?;
     done
+}
+
+/// Prints the app's channels, for `stepcast gen ts`.
+pub(crate) fn manifest() -> Result<(), Error> {
+    let manifest = app(Duration::ZERO).manifest()?;
+    writeln!(std::io::stdout(), "{manifest}")?;
+    Ok(())
+}
+
+fn app(pause: Duration) -> App {
+    App::new("import")
+        .channel::<Feed>()
+        .function(stepcast::function("import", move |ctx| {
+            function::import(ctx, pause)
+        }))
 }
 
 async fn open(db: &Path, app: App) -> Result<Stepcast, Error> {

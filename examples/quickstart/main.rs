@@ -1,7 +1,8 @@
 //! The main job, in one process: a durable function streams typed updates to a page.
 //!
 //! `cargo run --example quickstart` serves a page with a button on <http://127.0.0.1:8288/>. `-- --once` does the same without a page:
-//! it subscribes, starts one run, prints each message as a JSON line, then the run's final status.
+//! it subscribes, starts one run, prints each message as a JSON line, then the run's final status. `-- --manifest` prints what `channels.ts`
+//! is generated from.
 
 #![expect(clippy::print_stdout, reason = "an example talks to its terminal")]
 
@@ -26,6 +27,9 @@ struct Args {
     /// Starts one run, prints its messages and its status, and exits.
     #[arg(long)]
     once: bool,
+    /// Prints the app's channels, for `stepcast gen ts`, and exits.
+    #[arg(long)]
+    manifest: bool,
 }
 
 #[tokio::main]
@@ -34,15 +38,19 @@ async fn main() -> Result<(), Error> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
+    let app = App::new("quickstart")
+        .channel::<generate::Pipeline>()
+        .function(function("generate", generate::generate));
+    if args.manifest {
+        println!("{}", app.manifest()?);
+        return Ok(());
+    }
     // The port first: when it is taken, nothing else should have happened.
     let listener = if args.once {
         None
     } else {
         Some(server::listen(args.port).await?)
     };
-    let app = App::new("quickstart")
-        .channel::<generate::Pipeline>()
-        .function(function("generate", generate::generate));
     let stepcast = Stepcast::open(&args.db, app).await?;
     let done = match listener {
         None => once::run(&stepcast).await,

@@ -4,6 +4,7 @@
 //! - [`tools`]: installs the programs that the stages need.
 //! - [`direction`]: which crate and which module may use which.
 //! - [`tidy`]: how long a file may be.
+//! - [`generated`]: whether generated files are those of their sources.
 //! - [`workspace`] and [`command`]: what cargo says about the repository, and running a program.
 
 #![expect(
@@ -14,6 +15,7 @@
 
 mod command;
 mod direction;
+mod generated;
 mod sources;
 mod stage;
 mod tidy;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{command::Tool, direction, tidy, tools, workspace::Workspace};
+use crate::{command::Tool, direction, generated, tidy, tools, workspace::Workspace};
 
 /// Sets of features that the library has to build with.
 const FEATURES: [&str; 3] = ["", "client", "embedded"];
@@ -18,6 +18,7 @@ pub(crate) enum Stage {
     Tidy,
     Tests,
     Features,
+    Generated,
     Npm,
     E2e,
     Builds,
@@ -25,7 +26,7 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// The stages of a whole run, in its order: what is quick and fails often comes first.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Tools,
         Self::Fmt,
         Self::Clippy,
@@ -34,6 +35,7 @@ impl Stage {
         Self::Tidy,
         Self::Tests,
         Self::Features,
+        Self::Generated,
         Self::Npm,
         Self::E2e,
     ];
@@ -76,6 +78,7 @@ impl Stage {
             Self::Tidy => "tidy",
             Self::Tests => "tests",
             Self::Features => "features",
+            Self::Generated => "generated",
             Self::Npm => "npm",
             Self::E2e => "e2e",
             Self::Builds => "builds",
@@ -94,6 +97,7 @@ impl Stage {
             Self::Features => {
                 "the library with each of its features alone and without any, the binary without any"
             }
+            Self::Generated => "the TypeScript of the examples' channels is up to date",
             Self::Npm => "the npm package: types, tests, exports and size",
             Self::E2e => {
                 "the examples, the npm package and apps of npm inngest, on a terminal and in a browser"
@@ -155,6 +159,7 @@ impl Stage {
                     .iter()
                     .try_for_each(|features| check_with(workspace, features).run())
             }
+            Self::Generated => generated::check(workspace),
             Self::Npm => {
                 tools::npm_packages(&workspace.package())?;
                 Tool::new("npm", &["run", "check"])
