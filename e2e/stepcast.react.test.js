@@ -58,17 +58,25 @@ test("a server that was killed and comes back: text is replaced, never doubled",
   await shows(page, "#connection", "open");
 });
 
+for (const isBlocked of [false, true]) {
+  test(`a page that is older than the server ${isBlocked ? "and has no WebSockets " : ""}reads what it understands`, { timeout }, async () => {
+    const page = await newPage(browser);
+    if (isBlocked) await blockWebSockets(page);
+    await open(page, `#job=${freshJob()}&outdated`);
+    await shows(page, "#error", "outdated_client");
+    await page.click("#start");
+    await shows(page, "#text", TEXT);
+    await shows(page, "#run", "completed");
+    await shows(page, "#connection", "open");
+    await shows(page, "#status", "");
+  });
+}
+
 test("where WebSockets are blocked, server-sent events do", { timeout }, async () => {
   const page = await newPage(browser);
   const streams = [];
   page.on("request", (request) => new URL(request.url()).pathname === "/v1/realtime/sse" && streams.push(request.url()));
-  await page.addInitScript(() => {
-    globalThis.WebSocket = class {
-      constructor() {
-        throw new Error("blocked");
-      }
-    };
-  });
+  await blockWebSockets(page);
   await open(page);
   await page.click("#start");
   await showsCompletedRun(page);
@@ -86,6 +94,16 @@ test("the channels of a page share one connection", { timeout }, async () => {
   await showsCompletedRun(page);
   assert.equal(sockets.length, 1, sockets.join(", "));
 });
+
+function blockWebSockets(page) {
+  return page.addInitScript(() => {
+    globalThis.WebSocket = class {
+      constructor() {
+        throw new Error("blocked");
+      }
+    };
+  });
+}
 
 async function openedPage(hash = "") {
   const page = await newPage(browser);

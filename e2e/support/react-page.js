@@ -1,14 +1,18 @@
-// A front-end team's page over the quickstart's routes.
+// A front-end team's page over the quickstart's routes, with the channels that were generated from it. With `outdated` in its address it is an
+// old page: it was generated from another schema of the topic `status`.
 
 import { createElement as h, StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
-import { realtime, staticSchema } from "stepcast";
+import { realtime } from "stepcast";
 import { useRealtime, useRun } from "stepcast/react";
 
-const pipeline = realtime.channel({
-  name: ({ job }) => `pipeline:${job}`,
-  topics: { status: { schema: staticSchema() }, tokens: { schema: staticSchema(), text: "token" } },
-});
+import { pipeline as generated } from "../../examples/quickstart/channels.ts";
+
+const { status, tokens } = generated.topics;
+const isOld = new URLSearchParams(location.hash.slice(1)).has("outdated");
+const pipeline = isOld
+  ? realtime.channel({ name: ({ job }) => generated({ job }).name, topics: { status: { ...status, schemaHash: "00000000" }, tokens } })
+  : generated;
 
 /** Every text that was shown. */
 globalThis.texts = [];
@@ -20,7 +24,7 @@ const post = async (path, body) => {
 
 function Page() {
   const [{ job, run }, setAddress] = useState(() => Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
-  const { connectionStatus, messages } = useRealtime({
+  const { connectionStatus, messages, error } = useRealtime({
     channel: pipeline({ job }),
     topics: ["status", "tokens"],
     from: "start",
@@ -41,6 +45,7 @@ function Page() {
     h("p", { id: "connection" }, connectionStatus),
     h("p", { id: "status" }, messages.byTopic.status?.data.message ?? ""),
     h("p", { id: "text" }, text),
+    h("p", { id: "error" }, error?.code ?? ""),
     h("p", { id: "run" }, status),
     h("p", { id: "steps" }, steps.map(({ stepId, status }) => `${stepId} ${status}`).sort().join(", ")),
   );
