@@ -48,9 +48,9 @@ export type RealtimeErrorCode =
 export class RealtimeError extends Error {
   override readonly name = "RealtimeError";
   /** What went wrong, as a stable name. */
-  readonly code: RealtimeErrorCode;
+  declare readonly code: RealtimeErrorCode;
   /** Whether it is tried again, or may be better later. */
-  readonly retryable: boolean;
+  declare readonly retryable: boolean;
 
   constructor(code: RealtimeErrorCode, message: string, cause?: unknown, retryable = LATER.test(code)) {
     super(message, { cause });

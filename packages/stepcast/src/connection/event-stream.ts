@@ -8,9 +8,6 @@ import type { OpenStream, Socket } from "./platform.js";
 export const openEventStream: OpenStream = (platform, reader, onOpen) => {
   const end = new AbortController();
   const socket: Socket = {
-    onmessage: null,
-    onclose: null,
-    onerror: null,
     send() {},
     close: () => end.abort(),
   };
@@ -26,7 +23,7 @@ export const openEventStream: OpenStream = (platform, reader, onOpen) => {
       const { done, value } = await chunks.read();
       if (done) return;
       const lines = (rest + value).split(/\r?\n/);
-      rest = lines.pop() ?? "";
+      rest = lines.pop()!;
       for (const line of lines) {
         // JSON that comes in several lines is the same without their ends.
         if (line.startsWith("data:")) data += line.slice(5);

@@ -23,8 +23,8 @@ const MOST_READERS = 256;
  * readers are told and find another one.
  */
 export interface Link extends Line {
-  /** Whether it has a place for a reader of this channel. */
-  takes(channel: string): boolean;
+  /** Whether it has a place for this reader, who is not on it yet. */
+  takes(reader: LineReader): boolean;
   attach(reader: LineReader): void;
 }
 
@@ -61,17 +61,15 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
     opener = reader;
     askers.set(undefined, reader);
     doubt(HELLO_MS);
-    const { WebSocket } = platform;
     try {
       socket = isOneWay
         ? (platform.openStream ?? openEventStream)(platform, reader, (seconds) => {
             onStanding(COMMENT_MS);
-            const { channel, topics } = reader.session;
-            begin(reader, { channel, topics, session: seconds });
+            begin(reader, { ...reader.session, session: seconds });
           })
-        : new WebSocket!(address(reader, `connect?v=${VERSION}&`).replace("http", "ws"));
-      socket.onmessage = ({ data }: { data: unknown }) => onMessage(data);
-      socket.onclose = ({ code, cause }: { code?: number; cause?: unknown }) => onClose(code, cause);
+        : new platform.WebSocket!(address(reader, `connect?v=${VERSION}&`).replace("http", "ws"));
+      socket.onmessage = onMessage;
+      socket.onclose = onClose;
       // Some environments say no more than this of a handshake that has failed.
       socket.onerror = () => isOpen || lose();
     } catch {
@@ -80,7 +78,7 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
     }
   }
 
-  function onMessage(text: unknown): void {
+  function onMessage({ data: text }: { data: unknown }): void {
     onSign();
     const frame = parse(text);
     if (frame) onFrame(frame);
@@ -151,13 +149,13 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
       return leave(channel);
     }
     const unwanted = topics.filter((topic) => !reader.session.topics.includes(topic));
-    if (unwanted.length > 0) send({ kind: "unsub", channel, topics: unwanted });
+    if (unwanted[0]) send({ kind: "unsub", channel, topics: unwanted });
     reader.session.begin(topics, cursor);
     reader.onOpen(session);
     reader.onFrame({ kind: "outdated", channel, topics: outdated });
   }
 
-  function onClose(code: number | undefined, cause: unknown): void {
+  function onClose({ code, cause }: { code?: number; cause?: unknown }): void {
     if (isOpen && code === 4401) end({ error: new RealtimeError("bad_token", "session is over", cause, true), wait: 0 });
     else if (isOpen && /^100[279]$/.test(`${code}`)) fail(`server has closed with ${code}`);
     else lose(cause);
@@ -198,11 +196,10 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
     if (isGone) return;
     isGone = true;
     silence.clear();
-    if (socket) {
-      socket.onmessage = socket.onclose = socket.onerror = null;
-      socket.close(code);
-      socket = undefined;
-    }
+    // Its end is told once; what it says after that, to nobody.
+    if (socket) socket.onmessage = null;
+    socket?.close(code);
+    socket = undefined;
     onGone();
     for (const reader of readers.values()) {
       // Only the opener's token was shown: others are not refused, and try at once.
@@ -212,7 +209,8 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
   }
 
   return {
-    takes: (channel) => !isOneWay && !readers.has(channel) && readers.size < MOST_READERS,
+    takes: ({ origin, session }) =>
+      !isOneWay && origin === opener?.origin && !readers.has(session.channel) && readers.size < MOST_READERS,
     attach(reader) {
       readers.set(reader.session.channel, reader);
       if (!opener) open(reader);

@@ -4,9 +4,9 @@ import type { Schemas } from "../protocol/frame.js";
 export interface Socket {
   send(text: string): void;
   close(code?: number): void;
-  onmessage: ((event: any) => void) | null;
-  onclose: ((event: any) => void) | null;
-  onerror: ((event: any) => void) | null;
+  onmessage?: ((event: any) => void) | null;
+  onclose?: ((event: any) => void) | null;
+  onerror?: ((event: any) => void) | null;
 }
 
 /** Who reads one channel over a stream of its own. */

@@ -8,13 +8,6 @@ import type { Platform } from "./platform.js";
 /** WebSockets that failed in a row, beside HTTP that worked, before they count as blocked. */
 const BLOCKED = 2;
 
-/** The connections to one server. */
-interface Host {
-  readonly links: Set<Link>;
-  /** How many WebSockets have failed in a row. */
-  failures: number;
-}
-
 /**
  * The connections of a tab: one WebSocket per server. A channel that is read in two ways at once takes a second one, as a connection has one
  * place per channel.
@@ -31,20 +24,17 @@ export interface Pool {
 }
 
 export function createPool(platform: Platform): Pool {
-  const hosts = new Map<string, Host>();
-  const hostOf = ({ origin }: LineReader) => {
-    let host = hosts.get(origin);
-    if (!host) hosts.set(origin, (host = { links: new Set(), failures: 0 }));
-    return host;
-  };
+  const links = new Set<Link>();
+  /** How many WebSockets have failed in a row, by server. */
+  const failures = new Map<string, number>();
+  const failuresOf = ({ origin }: LineReader) => failures.get(origin) ?? 0;
 
   return {
     platform,
     shared: new Map(),
     attach(reader) {
-      const { links, failures } = hostOf(reader);
-      const isOneWay = failures >= BLOCKED || !platform.WebSocket;
-      const there = [...links].find((link) => link.takes(reader.session.channel));
+      const isOneWay = failuresOf(reader) >= BLOCKED || !platform.WebSocket;
+      const there = [...links].find((link) => link.takes(reader));
       const link: Link = there ?? createLink(platform, isOneWay, () => links.delete(link));
       links.add(link);
       link.attach(reader);
@@ -56,11 +46,9 @@ export function createPool(platform: Platform): Pool {
       if (!response) return undefined;
       if (!response.ok) return refusalOf(response);
       void response.body?.cancel().catch(() => {});
-      hostOf(reader).failures += 1;
+      failures.set(reader.origin, failuresOf(reader) + 1);
       return undefined;
     },
-    onWorking(reader) {
-      hostOf(reader).failures = 0;
-    },
+    onWorking: ({ origin }) => void failures.delete(origin),
   };
 }

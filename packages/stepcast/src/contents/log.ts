@@ -73,7 +73,9 @@ export function createLog(limit: number | null): Log {
     },
     view() {
       settle();
-      const [of, from, end] = [messages, start, messages.length];
+      const of = messages;
+      const from = start;
+      const end = of.length;
       let all: TopicMessage[] | undefined;
       return () => (all ??= of.slice(from, end));
     },

@@ -5,13 +5,13 @@ export type Cursor = string;
 export const ORIGIN: Cursor = "0-0";
 
 export function isCursor(text: string | undefined): text is Cursor {
-  return /^\d+-\d+$/.test(text ?? "");
+  return /^\d+-\d+$/.test(text as string);
 }
 
 /** Below zero when `a` comes before `b`. */
 export function compare(a: Cursor, b: Cursor): number {
-  const [epochA = "", offsetA = ""] = a.split("-");
-  const [epochB = "", offsetB = ""] = b.split("-");
+  const [epochA, offsetA] = a.split("-") as [string, string];
+  const [epochB, offsetB] = b.split("-") as [string, string];
   return compareDigits(epochA, epochB) || compareDigits(offsetA, offsetB);
 }
 
@@ -22,5 +22,5 @@ export function later(a: Cursor, b: Cursor | undefined): Cursor {
 
 /** By length first: the numbers may be larger than what a `number` tells apart. */
 function compareDigits(a: string, b: string): number {
-  return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
+  return a.length - b.length || +(a > b) - +(a < b);
 }

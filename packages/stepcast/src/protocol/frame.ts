@@ -110,8 +110,7 @@ export const VERSION = 1;
 export function parse(text: unknown): ServerFrame | undefined {
   try {
     const frame = JSON.parse(text as string) as ServerFrame;
-    return frame.kind ? frame : undefined;
-  } catch {
-    return undefined;
-  }
+    if (frame.kind) return frame;
+  } catch {}
+  return undefined;
 }

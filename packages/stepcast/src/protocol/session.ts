@@ -35,7 +35,7 @@ export interface Gap {
 
 /** The messages in a change. */
 export function messagesOf(change: Change): readonly TopicMessage[] {
-  return change.kind === "message" ? [change.message] : ("messages" in change && change.messages) || [];
+  return change.kind === "message" ? [change.message] : ((change as Rollback).messages ?? []);
 }
 
 /** Why somebody who may read this cannot be this reader. */
@@ -79,7 +79,7 @@ export function createSession(channel: string, topics: readonly string[], first?
   function advances(topic: string, id: Cursor): boolean {
     const before = held.get(topic);
     for (const [topic, at] of held) held.set(topic, later(id, at));
-    return before === undefined || compare(id, before) > 0;
+    return later(id, before) !== before;
   }
 
   const self: Session = {
@@ -90,8 +90,7 @@ export function createSession(channel: string, topics: readonly string[], first?
     },
     get from() {
       const all = [...held.values()];
-      if (all.length === 0 || all.includes(undefined)) return first;
-      return (all as Cursor[]).reduce((least, cursor) => (compare(cursor, least) < 0 ? cursor : least));
+      return all.includes(undefined) ? first : ((all as Cursor[]).sort(compare)[0] ?? first);
     },
     want: (topic) => void wanted.add(topic),
     begin(topics, cursor) {

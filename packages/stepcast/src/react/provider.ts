@@ -19,10 +19,10 @@ export interface RealtimeProviderProps {
 }
 
 interface Setting extends Pick<RealtimeProviderProps, "apiBaseUrl" | "token"> {
-  readonly pool: Pool | undefined;
+  readonly pool?: Pool;
 }
 
-const Context = createContext<Setting>({ pool: undefined });
+const Context = createContext<Setting>({});
 
 /**
  * Says for all hooks below where the server is and how tokens are got.

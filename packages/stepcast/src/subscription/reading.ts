@@ -141,9 +141,10 @@ export function createReading(pool: Pool, options: ReadingOptions, listener: Rea
     if (isPaused()) {
       leave();
       setStatus("paused");
-    } else if (platform.isHidden()) return;
-    else if (line || self.status === "connecting") line?.wake();
-    else if (!isAway) void connect();
+    } else if (!platform.isHidden()) {
+      if (line || self.status === "connecting") line?.wake();
+      else if (!isAway) void connect();
+    }
   }
 
   function refreshIn(milliseconds: number): void {
@@ -175,11 +176,6 @@ export function createReading(pool: Pool, options: ReadingOptions, listener: Rea
     listener.onReplaying();
   }
 
-  /** Told once per connection, however often the server says it; the other topics go on. */
-  function leaveOutdated(topic: string): void {
-    if (session.leave(topic)) listener.onError(new RealtimeError("outdated_client", `topic \`${topic}\` has changed; reload the page`));
-  }
-
   function setStatus(status: ReadingStatus, error: RealtimeError | null = null): void {
     self.status = status;
     listener.onStatus(status, error);
@@ -187,9 +183,8 @@ export function createReading(pool: Pool, options: ReadingOptions, listener: Rea
 
   /** Ends the try that is under way, and gives the next one. */
   function leave(): object {
-    const before = line;
+    line?.detach(self);
     line = undefined;
-    before?.detach(self);
     next.clear();
     isAway = false;
     setReplaying(false);
@@ -210,7 +205,7 @@ export function createReading(pool: Pool, options: ReadingOptions, listener: Rea
     isReplaying: false,
     origin: "",
     token: undefined as Token | undefined,
-    isRunning: () => endWake !== undefined,
+    isRunning: () => !!endWake,
     take({ cursor, frames }: Prefetched) {
       setReplaying(true);
       session.begin(topics);
@@ -238,7 +233,13 @@ export function createReading(pool: Pool, options: ReadingOptions, listener: Rea
       lookReplayed();
     },
     onFrame(frame: ChannelFrame) {
-      if (frame.kind === "outdated") return frame.topics.forEach(leaveOutdated);
+      if (frame.kind === "outdated") {
+        // Told once per connection, however often the server says it; the other topics go on.
+        for (const topic of frame.topics.filter(session.leave)) {
+          listener.onError(new RealtimeError("outdated_client", `topic \`${topic}\` has changed: reload`));
+        }
+        return;
+      }
       const change = session.on(frame);
       if (change) validate(change);
       if (self.isReplaying) lookReplayed();

@@ -60,8 +60,7 @@ function stateOf(
 ): StoreState {
   const isPaused = connectionStatus === "paused";
   const pauseReason = isPaused ? "hidden" : null;
-  const { status, result } = run;
-  return { connectionStatus, runStatus: status, isPaused, pauseReason, messages, result, error, gap, isReplaying, run, reset };
+  return { connectionStatus, runStatus: run.status, isPaused, pauseReason, messages, result: run.result, error, gap, isReplaying, run, reset };
 }
 
 /** Before anything. */
@@ -80,7 +79,7 @@ export interface Viewer {
  */
 export interface Store {
   /** Where tokens come from: those who show it say it, the last one counts. */
-  token: TokenInput | undefined;
+  token?: TokenInput | undefined;
   readonly state: StoreState;
   /** What it began with, which a server has shown as well. */
   readonly initial: StoreState;
@@ -91,7 +90,7 @@ export interface Store {
 }
 
 /** What is shown while it is not known what to read. */
-export const NOTHING: Store = { token: undefined, state: IDLE, initial: IDLE, subscribe: () => () => {}, view: () => () => {} };
+export const NOTHING: Store = { state: IDLE, initial: IDLE, subscribe: () => () => {}, view: () => () => {} };
 
 /** How it is to be read; what is not said is as usual. */
 export type HowToRead = { readonly [K in keyof typeof DEFAULTS]?: (typeof DEFAULTS)[K] | undefined } & { readonly initial?: Prefetched | null | undefined };
@@ -107,9 +106,7 @@ export function storeOf(pool: Pool, channel: ChannelInput, topics: readonly stri
   const name = JSON.stringify([nameOf(channel), [...topics].sort(), how]);
   const create = () => createStore(pool, { channel, topics, ...how }, name, initial);
   if (typeof document === "undefined") return initial ? create() : NOTHING;
-  let store = pool.shared.get(name) as Store | undefined;
-  if (!store) pool.shared.set(name, (store = create()));
-  return store;
+  return (pool.shared.get(name) as Store | undefined) ?? create();
 }
 
 function createStore(pool: Pool, options: StoreOptions, name: string, initial: Prefetched | null | undefined): Store {
@@ -120,7 +117,9 @@ function createStore(pool: Pool, options: StoreOptions, name: string, initial: P
   const viewers = new Map<Viewer, boolean>();
   /** The newest message that was told, by topic. */
   const told = new Map<string, string>();
-  const [commits, linger, forget] = [createTimer(), createTimer(), createTimer()];
+  const commits = createTimer();
+  const linger = createTimer();
+  const forget = createTimer();
   let connectionError: RealtimeError | null = null;
   let messageError: RealtimeError | null = null;
   let isScheduled = false;
@@ -132,7 +131,7 @@ function createStore(pool: Pool, options: StoreOptions, name: string, initial: P
       if (!isNews && change.kind !== "rollback") messagesOf(change).forEach(tell);
       const before = contents.run.status;
       const ids = contents.apply(change);
-      if (ids.length > 0) call((viewer) => viewer.onRollback(ids));
+      if (ids[0]) call((viewer) => viewer.onRollback(ids));
       schedule();
       if (isNews && !reading.isReplaying) lookDone(before);
     },
@@ -176,7 +175,7 @@ function createStore(pool: Pool, options: StoreOptions, name: string, initial: P
       } catch (error) {
         setTimeout(() => {
           throw error;
-        }, 0);
+        });
       }
     }
   }
@@ -194,9 +193,8 @@ function createStore(pool: Pool, options: StoreOptions, name: string, initial: P
   function commit(): void {
     commits.clear();
     isScheduled = false;
-    const { status, isReplaying } = reading;
     const messages = contents.commit();
-    const next = stateOf(status, isReplaying, messages, contents.run, contents.gap, connectionError ?? messageError, reset);
+    const next = stateOf(reading.status, reading.isReplaying, messages, contents.run, contents.gap, connectionError ?? messageError, reset);
     const state = kept(self.state, next);
     if (state === self.state) return;
     self.state = state;
@@ -219,8 +217,7 @@ function createStore(pool: Pool, options: StoreOptions, name: string, initial: P
     });
   }
 
-  const self = {
-    token: undefined as TokenInput | undefined,
+  const self: Store & { state: StoreState; initial: StoreState } = {
     state: { ...IDLE, reset },
     initial: IDLE,
     subscribe(listener: () => void) {
@@ -239,13 +236,16 @@ function createStore(pool: Pool, options: StoreOptions, name: string, initial: P
         // Maybe to come back in a moment.
         setTimeout(() => {
           if (viewers.size > 0 && !isActive()) reading.stop();
-        }, 0);
+        });
       };
     },
   };
   if (initial) reading.take(initial);
   commit();
   self.initial = self.state;
-  if (typeof document !== "undefined") forgetLater();
+  if (typeof document !== "undefined") {
+    pool.shared.set(name, self);
+    forgetLater();
+  }
   return self;
 }

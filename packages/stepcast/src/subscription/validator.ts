@@ -2,7 +2,7 @@ import type { TopicConfig } from "../definition/channel.js";
 import type { StandardSchemaV1 } from "../definition/schema.js";
 import { RealtimeError } from "../error.js";
 import type { TopicMessage } from "../message.js";
-import { type Change, messagesOf } from "../protocol/session.js";
+import { type Change, messagesOf, type Rollback } from "../protocol/session.js";
 
 /** A message that fits its schema; nothing when it does not. */
 type Checked = TopicMessage | undefined;
@@ -40,7 +40,7 @@ export function createValidator(
 
   function give(change: Change, checked: Checked[]): void {
     const messages = checked.filter((message) => message !== undefined);
-    if (change.kind !== "message") on.onChange("messages" in change && change.messages ? { ...change, messages } : change);
+    if (change.kind !== "message") on.onChange((change as Rollback).messages ? ({ ...change, messages } as Rollback) : change);
     else if (messages[0]) on.onChange({ ...change, message: messages[0] });
   }
 

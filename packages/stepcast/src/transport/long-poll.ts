@@ -19,9 +19,6 @@ export interface Answer {
 export const openLongPoll: OpenStream = (platform, reader, onOpen) => {
   const end = new AbortController();
   const socket: Socket = {
-    onmessage: null,
-    onclose: null,
-    onerror: null,
     // The next request shows the token.
     send(text) {
       const { kind, ref } = JSON.parse(text) as { kind: string; ref?: number };

@@ -64,9 +64,6 @@ function join(
   const say = (request: Request) => talk.postMessage(request);
   const hear = (frame: unknown) => socket.onmessage?.({ data: JSON.stringify(frame) });
   const socket: Socket = {
-    onmessage: null,
-    onclose: null,
-    onerror: null,
     send(text) {
       const { kind, ref, token } = JSON.parse(text) as { kind: string; ref?: number; token?: string };
       if (kind === "ping") say({ kind, tab });
