@@ -9,11 +9,7 @@ use std::{
 
 use serde::Deserialize;
 use stepcast::Client;
-use stepcast_protocol::{
-    Manifest,
-    manifest::VERSION,
-    paths::{self},
-};
+use stepcast_protocol::{Manifest, manifest::VERSION, paths};
 
 use crate::{exit::Failure, secret::Secret, target::environment};
 

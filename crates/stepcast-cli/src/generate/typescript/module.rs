@@ -75,10 +75,10 @@ impl Module {
         let payload = self.payload(channel, topic, (own, path))?;
         let mut config = format!("schema: staticSchema<{payload}>()");
         if let Some(field) = &topic.text {
-            let _infallible = write!(config, ", text: {}", text::quoted(field));
+            write!(config, ", text: {}", text::quoted(field)).expect("a string takes everything");
         }
         if let Some(hash) = topic.schema.as_ref().map(SchemaHash::of) {
-            let _infallible = write!(config, ", schemaHash: \"{hash}\"");
+            write!(config, ", schemaHash: \"{hash}\"").expect("a string takes everything");
         }
         let comment = text::comment(&topic.doc, "    ");
         Ok(format!(
@@ -218,7 +218,8 @@ fn made_of(channel: &ChannelManifest) -> Result<String, Problem> {
         let marked = format!("{{{parameter}}}");
         let (before, after) = rest.split_once(&marked).unwrap_or((rest, ""));
         let bound = bound(name);
-        let _infallible = write!(made, "{}${{{bound}}}", text::in_template(before));
+        write!(made, "{}${{{bound}}}", text::in_template(before))
+            .expect("a string takes everything");
         rest = after;
     }
     made.push_str(&text::in_template(rest));

@@ -71,7 +71,7 @@ impl Reader<'_> {
         };
         let mut parts = Vec::new();
         let own = match literals(object) {
-            Some(values) => Some(self.literals(&values, place)?),
+            Some(values) => Some(one_of(&values, place)?),
             None => self.own(object, place)?,
         };
         parts.extend(own);
@@ -121,22 +121,6 @@ impl Reader<'_> {
             Ok(Member { doc, value })
         });
         Ok(Type::union(members.collect::<Result<Vec<_>, Problem>>()?))
-    }
-
-    fn literals(&self, values: &[&Value], place: &str) -> Result<Type, Problem> {
-        let literals = values.iter().map(|value| match value {
-            Value::Null => Ok(Type::Null.into()),
-            Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                Ok(Type::Literal(value.to_string()).into())
-            }
-            Value::Array(_) | Value::Object(_) => Err(no_type(
-                place,
-                format!("it is always `{value}`, and only texts, numbers and booleans can be so"),
-            )),
-        });
-        Ok(Type::union(
-            literals.collect::<Result<Vec<Member>, Problem>>()?,
-        ))
     }
 
     /// What `type`, and the keywords that go with it, say.
@@ -245,6 +229,22 @@ fn no_type(place: &str, what: String) -> Problem {
         place: place.to_owned(),
         what,
     }
+}
+
+fn one_of(values: &[&Value], place: &str) -> Result<Type, Problem> {
+    let literals = values.iter().map(|value| match value {
+        Value::Null => Ok(Type::Null.into()),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            Ok(Type::Literal(value.to_string()).into())
+        }
+        Value::Array(_) | Value::Object(_) => Err(no_type(
+            place,
+            format!("it is always `{value}`, and only texts, numbers and booleans can be so"),
+        )),
+    });
+    Ok(Type::union(
+        literals.collect::<Result<Vec<Member>, Problem>>()?,
+    ))
 }
 
 fn integer(object: &Map<String, Value>, place: &str) -> Result<Type, Problem> {

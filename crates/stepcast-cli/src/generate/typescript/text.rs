@@ -14,21 +14,22 @@ pub(super) fn declaration(name: &str, doc: &str, value: &Type) -> String {
     let mut text = comment(doc, "");
     match value {
         Type::Object(fields) => {
-            let _infallible = write!(text, "export interface {name} {}", block(fields, ""));
+            write!(text, "export interface {name} {}", block(fields, ""))
+                .expect("a string takes everything");
             text.push('\n');
         }
         Type::Union(members) if members.iter().any(|member| !member.doc.is_empty()) => {
-            let _infallible = write!(text, "export type {name} =");
+            write!(text, "export type {name} =").expect("a string takes everything");
             for Member { doc, value } in members {
                 let value = nested(value, STEP);
                 let comment = comment(doc, STEP);
-                let _infallible = write!(text, "\n{comment}{STEP}| {value}");
+                write!(text, "\n{comment}{STEP}| {value}").expect("a string takes everything");
             }
             text.push_str(";\n");
         }
         other => {
             let value = written(other, "");
-            let _infallible = writeln!(text, "export type {name} = {value};");
+            writeln!(text, "export type {name} = {value};").expect("a string takes everything");
         }
     }
     text
@@ -82,7 +83,7 @@ fn block(fields: &[Field], indent: &str) -> String {
     for field in fields {
         text.push_str(&comment(&field.doc, &inner));
         let property = property(field, &inner);
-        let _infallible = writeln!(text, "{inner}{property};");
+        writeln!(text, "{inner}{property};").expect("a string takes everything");
     }
     text + indent + "}"
 }

@@ -306,10 +306,11 @@ pub(super) fn samples() -> String {
         let payloads = payloads.join(",\n  ");
         let name = format!("Shapes{name}");
         let list = names::camel(&name);
-        let _infallible = write!(
+        write!(
             text,
             "\nexport const {list}: {name}[] = [\n  {payloads},\n];\n"
-        );
+        )
+        .expect("a string takes everything");
     }
     text
 }
