@@ -1,5 +1,7 @@
 //! Readers that were built against other schemas, and the manifest that they are built against.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use serde_json::{Value, json};
 use stepcast_http::{GatewayOptions, Keys};
 use stepcast_protocol::{ChannelSpec, Keep, Manifest, Retention, SchemaHash, TopicName, TopicSpec};
