@@ -63,6 +63,7 @@ impl Engine {
             retention,
             run_frames,
             home,
+            apps,
         } = options;
         catalog.set_default_bounds(topic_bounds);
         let hub = Hub::new(Arc::clone(&store), clock.clone(), catalog.clone());
@@ -80,6 +81,9 @@ impl Engine {
             },
         );
         runs.register(OF_THE_PROGRAM, functions)?;
+        for (app, functions) in apps {
+            runs.register(&app, functions)?;
+        }
         runs.open().await?;
         Ok(Self(Arc::new(Inner {
             store,

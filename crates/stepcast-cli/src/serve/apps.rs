@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use stepcast_engine::{Engine, clock::Clock};
+use stepcast_engine::{Engine, EngineOptions, clock::Clock, store::Store};
 use stepcast_http::{
     ServerKind,
     worker::{
-        AppClient, Apps, AppsOptions, ClientOptions, Directory, Discovery, ServedWorker,
+        AppClient, Apps, AppsOptions, ClientOptions, Directory, Discovery, KnownApps, ServedWorker,
         apps::Watch,
     },
 };
@@ -83,14 +83,30 @@ impl Calls {
         }
     }
 
-    /// The apps of an engine, those that were known before first.
-    pub(super) async fn open(self, engine: Engine) -> Result<Served, Failure> {
-        let apps = Apps::open(engine, self.client, self.directory, self.options).await;
-        Ok(Served {
-            apps: apps.map_err(Failure::failed)?,
-            urls: self.urls,
-            discovery: self.discovery,
-        })
+    /// The engine of a store and its apps, of which those that were known before are there from the beginning.
+    pub(super) async fn open(
+        self,
+        store: Arc<dyn Store>,
+        options: EngineOptions,
+    ) -> Result<(Engine, Served), Failure> {
+        let Self {
+            worker,
+            client,
+            directory,
+            options: of_apps,
+            urls,
+            discovery,
+        } = self;
+        let known = KnownApps::load(&*store, client, directory, of_apps).await;
+        let known = known.map_err(Failure::failed)?;
+        let opened = Engine::open(store, Vec::new(), Arc::new(worker), known.with(options)).await;
+        let engine = opened.map_err(Failure::failed)?;
+        let served = Served {
+            apps: known.open(engine.clone()),
+            urls,
+            discovery,
+        };
+        Ok((engine, served))
     }
 }
 

@@ -54,9 +54,7 @@ pub(super) async fn run(config: Config, output: Output, traces: &Traces) -> Resu
         .with_retention(retention)
         .with_run_frames(run_frames);
     let worker = calls.worker.clone();
-    let engine = Engine::open(store, Vec::new(), Arc::new(worker.clone()), options).await;
-    let engine = engine.map_err(Failure::failed)?;
-    let served = calls.open(engine.clone()).await?;
+    let (engine, served) = calls.open(store, options).await?;
     let gateway = gateway.with_worker(worker).with_apps(served.apps.clone());
     let gateway = Gateway::new(engine.clone(), gateway).await;
     let server = Server {

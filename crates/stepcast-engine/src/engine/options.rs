@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use crate::{
     catalog::Catalog,
     clock::{Clock, Entropy},
-    runs::{Home, RunFrames},
+    runs::{FunctionConfig, Home, RunFrames},
 };
 
 /// Time, chance and bounds of an engine.
@@ -22,6 +22,7 @@ pub struct EngineOptions {
     pub(super) retention: Duration,
     pub(super) run_frames: RunFrames,
     pub(super) home: Home,
+    pub(super) apps: Vec<(String, Vec<FunctionConfig>)>,
 }
 
 impl Default for EngineOptions {
@@ -35,6 +36,7 @@ impl Default for EngineOptions {
             retention: limits::RETENTION,
             run_frames: RunFrames::default(),
             home: Home::OwnThread,
+            apps: Vec::new(),
         }
     }
 }
@@ -94,6 +96,14 @@ impl EngineOptions {
             home: Home::Runtime(runtime),
             ..self
         }
+    }
+
+    /// The functions of an app that was known before, as [`Engine::register`](super::Engine::register) takes them. They are there before a
+    /// run of the store goes on or ends, so that the ends that come first start their handlers as well.
+    #[must_use]
+    pub fn with_app(mut self, app: impl Into<String>, functions: Vec<FunctionConfig>) -> Self {
+        self.apps.push((app.into(), functions));
+        self
     }
 
     /// How many runs may have their function in memory ([`limits::RUNS_IN_MEMORY`]).

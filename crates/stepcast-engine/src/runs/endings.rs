@@ -36,12 +36,7 @@ impl Runs {
     ) -> Attached {
         let event = &cell.event;
         let mut attached = Attached::default();
-        let asks = self
-            .0
-            .registry
-            .get(&row.function)
-            .is_some_and(|function| function.announces_end);
-        if asks && !ENDS.contains(&event.name.as_str()) {
+        if row.guards.announces_end && !ENDS.contains(&event.name.as_str()) {
             taken.extend(cell.lock().taken.iter().cloned());
             for ending in endings(row, event) {
                 let ending = Arc::new(self.accept(ending, now));

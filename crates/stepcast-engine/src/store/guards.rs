@@ -1,11 +1,11 @@
-//! What ends a run from outside, beside those who cancel it.
+//! What ends a run from outside, beside those who cancel it, and whether that is announced.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stepcast_protocol::{EventName, StepId};
 
-/// What ends a run from outside, as its function asked when the run was created. Each is a wait or a timer of the run, under an id that no
+/// What ends a run from outside, as its function asked when the run was created. Each of these is a wait or a timer of the run, under an id that no
 /// step has.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Guards {
@@ -18,6 +18,9 @@ pub struct Guards {
     /// How long after its beginning it has to have ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_within: Option<Duration>,
+    /// Whether its end is an event of its own. It stands here as a run may end while nobody has its function.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub announces_end: bool,
 }
 
 impl Guards {

@@ -35,7 +35,7 @@ use tokio::runtime::Handle;
 use tracing::Instrument;
 
 pub use self::{
-    apps::{Apps, AppsOptions, Directory, Discovery},
+    apps::{Apps, AppsOptions, Directory, Discovery, KnownApps},
     client::{AppClient, ClientOptions},
     drivers::Refused,
     served::{Answered, CallError, CallRequest, Caller, Served, ServedFunction},

@@ -19,7 +19,7 @@ use stepcast_engine::{
 };
 use stepcast_http::{
     Gateway, GatewayOptions, Keys,
-    worker::{AppClient, Apps, AppsOptions, ClientOptions, Directory},
+    worker::{AppClient, Apps, AppsOptions, ClientOptions, Directory, KnownApps},
 };
 use stepcast_protocol::{
     ChannelGrant, ChannelName, ChannelSpec, Cursor, ErrorCode, EventName, FunctionId, Keep, Origin,
@@ -132,6 +132,22 @@ impl TestServer {
         let engine_options = EngineOptions::default()
             .with_clock(clock)
             .with_catalog(catalog);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let known = match &apps {
+            None => None,
+            Some((apps, client)) => {
+                let client = client.clone().with_own_addresses(vec![address]);
+                let client = AppClient::new(engine_options.clock().clone(), client);
+                let known = Directory::default();
+                let loaded = KnownApps::load(&*store, client, known, apps.clone()).await;
+                Some(loaded.unwrap())
+            }
+        };
+        let engine_options = match &known {
+            None => engine_options,
+            Some(known) => known.with(engine_options),
+        };
         let worker = Arc::new(Idle::default());
         let function = FunctionConfig::new(
             FunctionId::parse("f").unwrap(),
@@ -145,17 +161,9 @@ impl TestServer {
         )
         .await
         .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let options = match &apps {
+        let options = match known {
             None => options,
-            Some((apps, client)) => {
-                let client = client.clone().with_own_addresses(vec![address]);
-                let client = AppClient::new(engine.clock().clone(), client);
-                let known = Directory::default();
-                let apps = Apps::open(engine.clone(), client, known, apps.clone()).await;
-                options.with_apps(apps.unwrap())
-            }
+            Some(known) => options.with_apps(known.open(engine.clone())),
         };
         let gateway = Gateway::new(engine.clone(), options).await.unwrap();
         let app = gateway

@@ -1,14 +1,17 @@
 //! The end of a run as an event of its own.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use stepcast_engine::{
+    Engine, EngineError, EngineOptions,
     expression::Expression,
-    runs::{Failure, FunctionConfig, Retry, Trigger},
+    runs::{Failure, FunctionConfig, LeasedRun, Retry, Trigger, Worker},
     store::Store,
 };
-use stepcast_protocol::{ErrorCode, EventPattern, RunError, RunStatus};
+use stepcast_protocol::{ErrorCode, EventName, EventPattern, RunError, RunStatus};
 
-use super::script::{Life, World, function};
+use super::script::{HOUR, Life, SECOND, World, function};
 
 /// `f`, whose ends are announced, and `g`, which handles its failures.
 fn world() -> World {
@@ -84,4 +87,48 @@ async fn each_end_says_how_it_was() {
     assert_eq!(status, ["Completed", "Cancelled"]);
     assert_eq!(finished[0]["result"], "done");
     assert_eq!(said(&life, "inngest/function.cancelled").await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_end_that_is_due_at_the_start_is_announced_though_its_function_is_gone() {
+    let mut world = world();
+    world.functions[0].ends_within = Some(60 * SECOND);
+    let handler = FunctionConfig {
+        triggers: vec![Trigger::from(
+            EventName::parse("inngest/function.cancelled").unwrap(),
+        )],
+        ..function("g")
+    };
+    let mut life = world.open().await;
+    let mut run = life.start().await;
+    let id = run.run.id;
+    run.sleeps("s", HOUR).await;
+    run.parks(0).await;
+    drop(run);
+    life.dies();
+    world.clock.advance(61 * SECOND);
+    world.functions.clear();
+    world.options = world.options.with_app("shop", vec![handler]);
+    let mut life = world.open().await;
+    let handler = life.next().await;
+    assert_eq!(handler.run.function, "g");
+    let data: Value = serde_json::from_slice(&handler.run.event.data).unwrap();
+    assert_eq!(data["run_id"], json!(id.to_string()));
+    assert_eq!(life.status(id).await, RunStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn two_apps_of_the_beginning_have_no_function_in_common() {
+    let world = World::new();
+    let app = |options: EngineOptions, app| options.with_app(app, vec![function("h")]);
+    let options = app(app(world.options.clone(), "shop"), "store");
+    let store = world.database.open().await;
+    let opened = Engine::open(store, Vec::new(), Arc::new(Nobody), options).await;
+    assert!(matches!(opened, Err(EngineError::FunctionTwice(id)) if id == "h"));
+}
+
+struct Nobody;
+
+impl Worker for Nobody {
+    fn start(&self, _: LeasedRun) {}
 }

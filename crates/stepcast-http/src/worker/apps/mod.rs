@@ -1,18 +1,21 @@
 //! Apps: which there are, what functions they have, and whether they answer.
 //!
 //! - `registration`: what an app says of itself; `conversion`: what the engine makes of it; `error`: why it is refused.
-//! - `directory`: what is known; `stored`: how it outlives the process; `uuid`: the ids by which SDKs know functions.
+//! - `admission`: which are taken in; `directory`: what is known; `stored`: how it outlives the process, and `known`: how the next one
+//!   begins with it; `uuid`: the ids by which SDKs know functions.
 //! - `sync`: asks an app; `watch`: asks again and again; `handler`: what is to be said of the answers; `discovery`: where to look
 //!   when nobody has said it.
 //!
-//! An app comes in by three ways that end in [`Apps::register`]: it registers itself, it is asked by its URL, or it was known before a
-//! restart. The engine is told of a function only when the directory knows how it is called.
+//! An app comes in by three ways: it registers itself or is asked by its URL, which end in [`Apps::register`], or it was known before a
+//! restart ([`KnownApps`]). The engine is told of a function only when the directory knows how it is called.
 
+mod admission;
 pub(crate) mod conversion;
 pub(crate) mod directory;
 mod discovery;
 mod error;
 mod handler;
+mod known;
 mod registration;
 mod stored;
 mod sync;
@@ -25,13 +28,14 @@ use stepcast_engine::Engine;
 use stepcast_protocol::{FunctionId, limits, names::AppId};
 
 pub(crate) use self::sync::check_kind;
-use self::{conversion::Policy, handler::Handlers};
+use self::{admission::Admission, handler::Handlers};
 pub use self::{
     conversion::unsupported_options,
     directory::{App, AppFunction, Directory},
     discovery::Discovery,
     error::SyncError,
     handler::{Handler, Health},
+    known::KnownApps,
     registration::Registration,
     watch::Watch,
 };
@@ -100,9 +104,8 @@ pub struct Apps(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
-    client: AppClient,
+    admission: Admission,
     directory: Directory,
-    policy: Policy,
     poll: Duration,
     handlers: Handlers,
     /// One change after the other, from the directory to the store.
@@ -110,48 +113,6 @@ struct Inner {
 }
 
 impl Apps {
-    /// The apps that were known when the process ended, so that their runs go on before they have synced again.
-    ///
-    /// The directory is the one that the engine's worker asks.
-    ///
-    /// # Errors
-    /// [`SyncError`] when the store cannot be read. An app that is not acceptable any more is left out with a warning.
-    pub async fn open(
-        engine: Engine,
-        client: AppClient,
-        directory: Directory,
-        options: AppsOptions,
-    ) -> Result<Self, SyncError> {
-        let AppsOptions {
-            kind,
-            ignored,
-            exposed,
-            retries,
-            poll,
-        } = options;
-        let apps = Self(Arc::new(Inner {
-            engine,
-            client,
-            directory,
-            policy: Policy {
-                kind,
-                ignored,
-                exposed,
-                retries,
-            },
-            poll,
-            handlers: Handlers::default(),
-            changes: tokio::sync::Mutex::default(),
-        }));
-        for known in stored::load(&apps.0.engine).await? {
-            let app = known.config.id.clone();
-            if let Err(error) = apps.take_in(&known) {
-                tracing::warn!(%app, %error, "an app that was known before is left out");
-            }
-        }
-        Ok(apps)
-    }
-
     /// The functions of an app are these from now on. Says whether they are others than before.
     ///
     /// # Errors
@@ -203,27 +164,21 @@ impl Apps {
     }
 
     pub(crate) fn client(&self) -> &AppClient {
-        &self.0.client
+        &self.0.admission.client
     }
 
     pub(crate) fn kind(&self) -> ServerKind {
-        self.0.policy.kind
+        self.0.admission.policy.kind
     }
 
     fn take_in(&self, registration: &Registration) -> Result<Arc<App>, SyncError> {
         let Inner {
             engine,
             directory,
-            policy,
+            admission,
             ..
         } = &*self.0;
-        let app = Arc::new(App::new(registration, policy)?);
-        self.check_elsewhere(&app)?;
-        for function in &app.functions {
-            for option in &function.ignored {
-                tracing::warn!(function = %function.id, option, "the function asks for what is not done here; it runs without");
-            }
-        }
+        let app = admission.admit(registration)?;
         let before = directory.app(&app.id);
         directory.add(&app);
         let functions = app.functions.iter().map(|function| function.engine.clone());
@@ -236,18 +191,6 @@ impl Apps {
                 directory.replace(&app.id, before);
                 Err(error.into())
             }
-        }
-    }
-
-    fn check_elsewhere(&self, app: &App) -> Result<(), SyncError> {
-        let client = &self.0.client;
-        let is_here = |function: &&Arc<AppFunction>| client.is_itself(function.served.url.as_str());
-        match app.functions.iter().find(is_here) {
-            None => Ok(()),
-            Some(function) => Err(SyncError::Itself {
-                function: function.id.clone(),
-                url: function.served.url.to_string(),
-            }),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use stepcast_engine::{Engine, EngineError};
+use stepcast_engine::{Engine, EngineError, store::Store};
 
 use super::{directory::Directory, registration::Registration};
 
@@ -23,8 +23,8 @@ pub(super) async fn save(engine: &Engine, directory: &Directory) -> Result<(), E
 }
 
 /// Those that can be read. What cannot is said in the log, and comes back with the app's next sync.
-pub(super) async fn load(engine: &Engine) -> Result<Vec<Registration>, EngineError> {
-    let Some(bytes) = engine.setting(SETTING).await? else {
+pub(super) async fn load(store: &dyn Store) -> Result<Vec<Registration>, EngineError> {
+    let Some(bytes) = store.setting(SETTING).await? else {
         return Ok(Vec::new());
     };
     let stored: Stored = match serde_json::from_slice(&bytes) {

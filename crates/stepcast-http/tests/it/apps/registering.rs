@@ -40,7 +40,7 @@ pub(super) fn function(id: &str, options: Value) -> Value {
     function
 }
 
-fn app(functions: Vec<Value>) -> Value {
+pub(super) fn app(functions: Vec<Value>) -> Value {
     json!({
         "url": "http://127.0.0.1:1/api/inngest",
         "deployType": "ping",

@@ -1,0 +1,121 @@
+//! Apps that were known before the process.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use stepcast_engine::{
+    Engine, EngineOptions,
+    clock::Clock,
+    runs::{LeasedRun, Worker},
+    store::memory::{AtOnce, Memory},
+};
+use stepcast_http::worker::{
+    AppClient, Apps, AppsOptions, ClientOptions, Directory, KnownApps, apps::Registration,
+};
+use stepcast_protocol::{RunStatus, Timestamp, event::EventInput};
+use tokio::sync::mpsc;
+
+use super::registering::{app, function};
+use crate::clients::within;
+
+/// Hands every run to the test.
+struct Handing(mpsc::UnboundedSender<LeasedRun>);
+
+impl Worker for Handing {
+    fn start(&self, run: LeasedRun) {
+        self.0.send(run).ok();
+    }
+}
+
+/// A process over a store.
+struct Life {
+    engine: Engine,
+    apps: Apps,
+    directory: Directory,
+    runs: mpsc::UnboundedReceiver<LeasedRun>,
+}
+
+impl Life {
+    async fn open(memory: &Memory, clock: &Clock) -> Self {
+        let store = Arc::new(memory.open(Arc::new(AtOnce::here()), clock.clone()));
+        let client = AppClient::new(clock.clone(), ClientOptions::default());
+        let directory = Directory::default();
+        let options = AppsOptions::default();
+        let known = KnownApps::load(&*store, client, directory.clone(), options).await;
+        let known = known.unwrap();
+        let (handed, runs) = mpsc::unbounded_channel();
+        let options = EngineOptions::default().with_clock(clock.clone());
+        let worker = Arc::new(Handing(handed));
+        let engine = Engine::open(store, Vec::new(), worker, known.with(options)).await;
+        let engine = engine.unwrap();
+        Self {
+            apps: known.open(engine.clone()),
+            engine,
+            directory,
+            runs,
+        }
+    }
+
+    async fn register(&self, app: &Value) {
+        let registration = Registration::read(app.to_string().as_bytes()).unwrap();
+        self.apps.register(&registration).await.unwrap();
+    }
+
+    async fn next(&mut self) -> LeasedRun {
+        within(self.runs.recv()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn what_is_due_at_the_start_finds_the_functions_that_handle_it() {
+    let (memory, clock) = (
+        Memory::default(),
+        Clock::manual(Timestamp::from_millis(1_795_462_334_963)),
+    );
+    let mut life = Life::open(&memory, &clock).await;
+    let late = function("shop-late", json!({"timeouts": {"finish": "1m"}}));
+    let on_end = json!({"triggers": [{"event": "inngest/function.cancelled"}]});
+    life.register(&app(vec![late, function("shop-handler", on_end)]))
+        .await;
+    let event = EventInput {
+        name: "shop-late/go".to_owned(),
+        data: None,
+        id: None,
+        ts: None,
+    };
+    let event = event.check().unwrap();
+    life.engine.send(vec![event], None).await.unwrap();
+    let late = life.next().await.id;
+    drop(life);
+    clock.advance(Duration::from_secs(61));
+    let mut life = Life::open(&memory, &clock).await;
+    assert_eq!(life.directory.apps().len(), 1);
+    let handler = loop {
+        let run = life.next().await;
+        if run.function == "shop-handler" {
+            break run;
+        }
+    };
+    let data: Value = serde_json::from_slice(&handler.event.data).unwrap();
+    assert_eq!(data["run_id"], json!(late.to_string()));
+    let ended = life.engine.run(late).await.unwrap().unwrap();
+    assert_eq!(ended.status, RunStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn apps_that_contradict_each_other_keep_no_server_from_starting() {
+    let (memory, clock) = (Memory::default(), Clock::system());
+    let life = Life::open(&memory, &clock).await;
+    let mut other = app(vec![function("shop-a", json!({}))]);
+    other["appName"] = json!("store");
+    let apps = [app(vec![function("shop-a", json!({}))]), other];
+    let stored = json!({ "apps": apps }).to_string().into_bytes();
+    life.engine.set_setting("apps", stored).await.unwrap();
+    drop(life);
+    let life = Life::open(&memory, &clock).await;
+    let apps = life.directory.apps();
+    assert_eq!(apps.len(), 1);
+    assert_eq!(apps[0].id.as_str(), "shop");
+}
