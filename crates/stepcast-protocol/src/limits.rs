@@ -102,6 +102,8 @@ pub const POLL_FRAMES: usize = 1_000;
 pub const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long a socket may take nothing before it is closed.
 pub const STALLED_SOCKET: Duration = Duration::from_secs(30);
+/// Bytes of the key under which a message is published once.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 1_024;
 /// How long a user's idempotency key is remembered.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long runs that have ended are kept, with their steps and events.
@@ -160,6 +162,12 @@ pub const SERVED_PAUSE_JITTER: Duration = Duration::from_secs(30);
 pub const APP_CONNECT: Duration = Duration::from_secs(10);
 /// How long a call to an app may take unless the server says otherwise.
 pub const APP_CALL: Duration = Duration::from_secs(2 * 60 * 60);
+/// How long a request that a function has the server make may take, with all its redirects.
+pub const ERRAND: Duration = Duration::from_secs(10 * 60);
+/// How many such requests a server makes at once; others wait for their turn.
+pub const ERRANDS: usize = 256;
+/// How often such a request is redirected.
+pub const ERRAND_REDIRECTS: usize = 10;
 /// How long an app may take to say what functions it has.
 pub const APP_SYNC: Duration = Duration::from_secs(30);
 /// How often an app is asked whether its functions have changed.
@@ -174,6 +182,8 @@ pub const SIGNATURE_AGE: Duration = Duration::from_secs(5 * 60);
 pub const SIGNING_KEY_BYTES: usize = 16;
 /// Functions of one app.
 pub const FUNCTIONS_PER_APP: usize = 1_000;
+/// Apps of one server.
+pub const APPS: usize = 256;
 /// Triggers of one function.
 pub const TRIGGERS_PER_FUNCTION: usize = 10;
 /// Events that may cancel one function.

@@ -24,6 +24,7 @@ use super::{
     Shared,
     deliver::Reporting,
     drivers::{Ask, Place, Refused},
+    errand::{Brought, Errand, ErrandError},
     heard::Heard,
     plan::{Attempts, CallId, Calling, Next, Plan, Saying},
     served::{Answered, CallRequest, ServedFunction},
@@ -40,11 +41,15 @@ pub(super) struct Driver {
     plan: Plan,
     shared: Arc<Shared>,
     calls: FuturesUnordered<BoxFuture<'static, (CallId, Result<Answered, Failure>)>>,
+    errands: FuturesUnordered<BoxFuture<'static, Returned>>,
     /// The calls in flight, by what they give as their item in the queue.
     requests: BTreeMap<String, CallId>,
     checkpoints: Vec<Awaiting>,
     updates: mpsc::UnboundedReceiver<Update>,
 }
+
+/// An errand that is over, and what it has brought.
+type Returned = (StepHash, Errand, Result<Brought, ErrandError>);
 
 /// A checkpoint whose commits are on their way.
 struct Awaiting {
@@ -56,6 +61,7 @@ struct Awaiting {
 enum Event {
     Heard(Update),
     Answered(CallId, Result<Answered, Failure>),
+    Brought(StepHash, Result<Bytes, Failure>),
     Asked(Ask),
     Time,
 }
@@ -89,6 +95,7 @@ impl Driver {
             plan,
             shared,
             calls: FuturesUnordered::new(),
+            errands: FuturesUnordered::new(),
             requests: BTreeMap::new(),
             checkpoints: Vec::new(),
             updates,
@@ -110,6 +117,7 @@ impl Driver {
         let Self {
             lease,
             calls,
+            errands,
             updates,
             ..
         } = self;
@@ -124,6 +132,9 @@ impl Driver {
             update = updates.recv() => Event::Heard(update.unwrap_or(Update::Over)),
             Some(ask) = asks.recv() => Event::Asked(ask),
             Some((id, result)) = calls.next() => Event::Answered(id, result),
+            Some((step, errand, result)) = errands.next() => {
+                Event::Brought(step, errand.outcome(result, lease.now()))
+            }
             () = time => Event::Time,
         }
     }
@@ -133,6 +144,11 @@ impl Driver {
         loop {
             match self.plan.next(self.lease.now()) {
                 Next::Call(calling) => self.call(&calling),
+                Next::Errand {
+                    step,
+                    attempt,
+                    errand,
+                } => self.run(step, attempt, errand),
                 Next::Wait(until) => return ControlFlow::Continue(until),
                 Next::Park { seen } => {
                     self.remember(self.plan.discovered());
@@ -163,11 +179,8 @@ impl Driver {
         let now = self.lease.now();
         let request = self.shared.entropy.event_id(now).to_string();
         self.requests.insert(request.clone(), calling.id);
-        if let Target::Step(hash) = calling.target
-            && let Some(step) = self.plan.memory().get(hash)
-        {
-            let key = StepKey::new(step.id.clone(), step.verb).with_target(step.target.clone());
-            self.lease.step_began(&key, calling.attempt + 1);
+        if let Target::Step(hash) = calling.target {
+            self.began(hash, calling.attempt);
         }
         let id = calling.id;
         match self.request(calling, request) {
@@ -181,6 +194,21 @@ impl Driver {
                 self.calls.push(Box::pin(call));
             }
             Err(failure) => self.calls.push(Box::pin(ready((id, Err(failure))))),
+        }
+    }
+
+    fn run(&mut self, step: StepHash, attempt: u32, errand: Errand) {
+        self.began(step, attempt);
+        let brought = self.shared.caller.run(errand.clone());
+        let run = async move { (step, errand, brought.await) };
+        self.errands.push(Box::pin(run));
+    }
+
+    /// Says that an attempt of a step has begun.
+    fn began(&self, hash: StepHash, attempt: u32) {
+        if let Some(step) = self.plan.memory().get(hash) {
+            let key = StepKey::new(step.id.clone(), step.verb).with_target(step.target.clone());
+            self.lease.step_began(&key, attempt + 1);
         }
     }
 
@@ -221,6 +249,10 @@ impl Driver {
                 self.requests.retain(|_, call| *call != id);
                 let now = self.lease.now();
                 let sayings = self.plan.on_answer(id, Heard::read(result, now), now);
+                self.say(sayings)
+            }
+            Event::Brought(step, result) => {
+                let sayings = self.plan.on_brought(step, result);
                 self.say(sayings)
             }
             Event::Asked(Ask::Checkpoint(checkpoint, reply)) => {
@@ -335,6 +367,7 @@ impl Driver {
     /// A checkpoint with the end of its run is answered when that is committed.
     async fn finish(mut self) {
         self.calls.clear();
+        self.errands.clear();
         if self.checkpoints.is_empty() {
             return;
         }

@@ -47,6 +47,11 @@ pub(super) enum Standing {
         /// Attempts that were used up before.
         attempts: u32,
     },
+    /// The server makes its request, or is about to.
+    Requested {
+        /// Attempts that were used up before.
+        attempts: u32,
+    },
     /// Something was reported, and its commit is on its way.
     Reported {
         /// Attempts that were used up before.
@@ -149,7 +154,10 @@ impl Memory {
     pub(super) fn unfinished(&self) -> impl Iterator<Item = (StepHash, &Step)> {
         let open = |step: &Step| match step.standing {
             Standing::Open { .. } => step.planned,
-            Standing::Called { .. } | Standing::Reported { .. } | Standing::Waiting => true,
+            Standing::Called { .. }
+            | Standing::Requested { .. }
+            | Standing::Reported { .. }
+            | Standing::Waiting => true,
             Standing::Done => false,
         };
         self.all().filter(move |(_, step)| open(step))
@@ -160,6 +168,7 @@ impl Memory {
         self.all().filter_map(|(hash, step)| match step.standing {
             Standing::Open { attempts, at } => Some((hash, step, attempts, at)),
             Standing::Called { .. }
+            | Standing::Requested { .. }
             | Standing::Reported { .. }
             | Standing::Waiting
             | Standing::Done => None,

@@ -6,6 +6,7 @@
 //! - `served`: what the worker needs of others.
 //! - `client`: makes the requests to apps.
 //! - `apps`: which apps there are, and what functions they have.
+//! - `errand`: requests that functions have the server make.
 //! - `plan`: the decisions about one run, pure; `memory`: what is known of its steps; `heard`: what answers mean; `report`: what is to be
 //!   said of a step.
 //! - `driver`: carries the decisions out; `deliver`: says them to the engine; `drivers`: who drives which run; `recollection`: what is
@@ -16,6 +17,7 @@ pub mod client;
 mod deliver;
 mod driver;
 mod drivers;
+pub mod errand;
 mod heard;
 mod memory;
 mod plan;
@@ -38,6 +40,7 @@ pub use self::{
     apps::{Apps, AppsOptions, Directory, Discovery, KnownApps},
     client::{AppClient, ClientOptions},
     drivers::Refused,
+    errand::{Brought, Errand, ErrandError},
     served::{Answered, CallError, CallRequest, Caller, Served, ServedFunction},
 };
 use self::{

@@ -91,6 +91,12 @@ impl Report {
         let key = StepKey::new(step.id.clone(), step.verb).with_target(step.target.clone());
         Self { key, news }
     }
+
+    /// The same of a step that began then.
+    pub(super) fn beginning_at(mut self, at: Timestamp) -> Self {
+        self.key.began_at = Some(at);
+        self
+    }
 }
 
 impl Moment {
@@ -177,7 +183,7 @@ fn news(op: StepOp, moment: Moment) -> Result<News, RunError> {
             conflict,
             until: due(timeout)?,
         },
-        // A planned step is called for; a report about it never gets here.
+        // A planned step is called for, and an errand is run; a report about either never gets here.
         Action::Planned { .. }
         | Action::Gateway { .. }
         | Action::AiGateway { .. }

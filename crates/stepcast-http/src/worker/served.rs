@@ -7,6 +7,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use stepcast_protocol::{ErrorCode, FunctionId, limits, sdk::config::StepUrl};
 
+use super::errand::{Brought, Errand, ErrandError};
+
 /// Knows the functions that apps serve.
 ///
 /// A function must be known here before the engine is told of it, as its runs may begin at once.
@@ -26,10 +28,13 @@ pub struct ServedFunction {
     pub retries: u32,
 }
 
-/// Makes requests to apps: signs them, sends them, and gives up in time.
+/// Makes requests to apps, and to others on behalf of their functions: signs the former, sends them, and gives up in time.
 pub trait Caller: Send + Sync + 'static {
     /// Sends a request and reads the answer. Dropping the future ends the request.
     fn call(&self, request: CallRequest) -> BoxFuture<'static, Result<Answered, CallError>>;
+
+    /// Makes a request that a function has the server make. Dropping the future ends the request.
+    fn run(&self, errand: Errand) -> BoxFuture<'static, Result<Brought, ErrandError>>;
 }
 
 /// A `POST` to an app, but for its signature.

@@ -2,6 +2,7 @@
 
 mod app;
 mod checkpoints;
+mod errands;
 mod hostile;
 mod lab;
 mod lives;

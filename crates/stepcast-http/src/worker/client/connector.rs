@@ -1,4 +1,4 @@
-//! Connections to apps: TCP without delay, with TLS for `https`, each within the connect timeout, and none to this server itself.
+//! Connections: TCP without delay, with TLS for `https`, each within the connect timeout, none to this server itself and none beyond reach.
 
 use std::{
     error::Error as StdError,
@@ -16,7 +16,9 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-type BoxError = Box<dyn StdError + Send + Sync>;
+use super::reach::{Reach, Resolver};
+
+pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 type Plain = TokioIo<TcpStream>;
 
 /// Why we do not connect, beyond what the system says.
@@ -26,6 +28,11 @@ pub(super) enum ConnectError {
         "{0} is this server itself; give the URL of the app, e.g. http://localhost:3000/api/inngest"
     )]
     Itself(SocketAddr),
+    #[error(
+        "{0} is an address of this machine or its network, which functions have no requests made to in production; make the request inside \
+         `step.run`"
+    )]
+    Private(IpAddr),
     #[error("it took too long to connect")]
     TimedOut,
     #[error("https cannot be used here: {0}")]
@@ -57,15 +64,16 @@ pub(super) struct Connector {
 impl Connector {
     pub(super) fn new(
         own: Vec<SocketAddr>,
+        reach: Reach,
         timeout: Duration,
         tls: Result<ClientConfig, String>,
     ) -> Self {
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(reach));
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(timeout));
         let own = own.into();
-        let plain = Elsewhere { tcp, own };
+        let plain = Elsewhere { tcp, own, reach };
         let with_tls = |config| {
             HttpsConnectorBuilder::new()
                 .with_tls_config(config)
@@ -115,8 +123,9 @@ impl Service<Uri> for Connector {
 /// TCP connections to others.
 #[derive(Clone)]
 struct Elsewhere {
-    tcp: HttpConnector,
+    tcp: HttpConnector<Resolver>,
     own: Arc<[SocketAddr]>,
+    reach: Reach,
 }
 
 impl Service<Uri> for Elsewhere {
@@ -129,6 +138,11 @@ impl Service<Uri> for Elsewhere {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
+        // An address that stands in the URL itself is never looked up.
+        let address = uri.host().and_then(address);
+        if let Some(Err(beyond)) = address.map(|address| self.reach.check(address)) {
+            return Box::pin(async move { Err(beyond.into()) });
+        }
         let (tcp, own) = (self.tcp.call(uri), Arc::clone(&self.own));
         Box::pin(async move {
             let stream = tcp.await?;
@@ -152,6 +166,11 @@ fn is_one_of(own: &[SocketAddr], peer: SocketAddr, local: SocketAddr) -> bool {
     })
 }
 
+/// The address that a host is, if it is no name.
+fn address(host: &str) -> Option<IpAddr> {
+    host.trim_matches(['[', ']']).parse().ok()
+}
+
 /// Whether a URL says one of these addresses itself, so that nobody has to connect to find out.
 pub(super) fn names_one_of(own: &[SocketAddr], url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else {
@@ -163,10 +182,10 @@ pub(super) fn names_one_of(own: &[SocketAddr], url: &str) -> bool {
         (None, Some("https")) => 443,
         (None, _) => 80,
     };
-    let address = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(address) => address,
-        Err(_) if host.eq_ignore_ascii_case("localhost") => Ipv4Addr::LOCALHOST.into(),
-        Err(_) => return false,
+    let address = match address(host) {
+        Some(address) => address,
+        None if host.eq_ignore_ascii_case("localhost") => Ipv4Addr::LOCALHOST.into(),
+        None => return false,
     };
     let local = SocketAddr::new(address, 0);
     address.is_loopback() && is_one_of(own, SocketAddr::new(address, port), local)
@@ -174,6 +193,7 @@ pub(super) fn names_one_of(own: &[SocketAddr], url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use rustls::{
         RootCertStore, ServerConfig,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -212,7 +232,7 @@ mod tests {
     }
 
     async fn connect(roots: RootCertStore, port: u16) -> Result<(), String> {
-        let mut connector = Connector::new(Vec::new(), LONG, tls::trusting(roots));
+        let mut connector = Connector::new(Vec::new(), Reach::Anywhere, LONG, tls::trusting(roots));
         let uri = format!("https://localhost:{port}/").parse().unwrap();
         let connected = connector.call(uri).await;
         connected.map(drop).map_err(|error| error.to_string())
@@ -228,6 +248,38 @@ mod tests {
             .add(CertificateDer::from_pem_slice(ROOTS).unwrap())
             .unwrap();
         assert_eq!(connect(roots, port).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn what_is_beyond_reach_is_not_connected_to_whatever_it_is_called() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let no_roots = || tls::trusting(RootCertStore::empty());
+        let mut connector = Connector::new(Vec::new(), Reach::Internet, LONG, no_roots());
+        for (scheme, host) in [
+            ("http", "127.0.0.1"),
+            ("http", "localhost"),
+            ("https", "127.0.0.1"),
+            ("https", "localhost"),
+            ("http", "[::1]"),
+            ("http", "[::ffff:127.0.0.1]"),
+            ("http", "0.0.0.0"),
+        ] {
+            let uri = format!("{scheme}://{host}:{port}/").parse().unwrap();
+            let error = connector.call(uri).await.map(drop).unwrap_err();
+            let own = ConnectError::of(&*error);
+            assert!(
+                matches!(own, Some(ConnectError::Private(_))),
+                "{host}: {error}"
+            );
+        }
+        // Other ways to write it, which systems read differently.
+        for host in ["127.1", "0x7f.0.0.1", "2130706433", "0177.0.0.1"] {
+            let uri = format!("http://{host}:{port}/").parse().unwrap();
+            assert!(connector.call(uri).await.is_err(), "{host}");
+        }
+        let none_came = listener.accept().now_or_never();
+        assert!(none_came.is_none());
     }
 
     #[test]

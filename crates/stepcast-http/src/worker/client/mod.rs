@@ -1,12 +1,15 @@
 //! The client of apps: signs requests, sends them over connections that stay open, gives up in time, and checks who has answered.
 //!
-//! - `connector`: connections, plain and with TLS; never one to this server itself.
+//! - `connector`: connections, plain and with TLS; never one to this server itself. `reach`: where to they may lead.
 //! - `tls`: where the cryptography for them comes from.
 //! - `signer`: signatures of requests and answers.
+//! - `errands`: requests that functions have the server make, to others than apps.
 //!
-//! Follows no redirect: a function's URL is registered, and what is sent there is for nobody else.
+//! Follows no redirect of an app: a function's URL is registered, and what is sent there is for nobody else.
 
 mod connector;
+mod errands;
+mod reach;
 mod signer;
 mod tls;
 
@@ -26,13 +29,17 @@ use stepcast_protocol::{
     limits,
     sdk::{SigningKey, headers},
 };
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use self::{
     connector::{ConnectError, Connector},
+    reach::Reach,
     signer::Signer,
 };
-use super::served::{Answered, CallError, CallRequest, Caller};
+use super::{
+    errand::{Brought, Errand, ErrandError},
+    served::{Answered, CallError, CallRequest, Caller},
+};
 use crate::gateway::ServerKind;
 
 /// How apps are called.
@@ -43,6 +50,7 @@ pub struct ClientOptions {
     own: Vec<SocketAddr>,
     connect: Duration,
     call: Duration,
+    errand: Duration,
 }
 
 impl Default for ClientOptions {
@@ -53,12 +61,14 @@ impl Default for ClientOptions {
             own: Vec::new(),
             connect: limits::APP_CONNECT,
             call: limits::APP_CALL,
+            errand: limits::ERRAND,
         }
     }
 }
 
 impl ClientOptions {
-    /// What apps are told they talk to; [`ServerKind::Dev`]. In production an SDK has to sign what it answers.
+    /// What apps are told they talk to; [`ServerKind::Dev`]. In production an SDK has to sign what it answers, and functions have no
+    /// requests made to this machine and its network.
     #[must_use]
     pub fn with_kind(self, kind: ServerKind) -> Self {
         Self { kind, ..self }
@@ -92,6 +102,12 @@ impl ClientOptions {
     pub fn with_call_timeout(self, call: Duration) -> Self {
         Self { call, ..self }
     }
+
+    /// How long a request that a function has the server make may take, with all its redirects; [`limits::ERRAND`].
+    #[must_use]
+    pub fn with_errand_timeout(self, errand: Duration) -> Self {
+        Self { errand, ..self }
+    }
 }
 
 /// The client of all apps. A cheap handle.
@@ -100,6 +116,9 @@ pub struct AppClient(Arc<Inner>);
 
 struct Inner {
     http: Client<Connector, Full<Bytes>>,
+    errands: Client<Connector, Full<Bytes>>,
+    /// What is left of [`limits::ERRANDS`].
+    errands_left: Semaphore,
     signer: Signer,
     clock: Clock,
     options: ClientOptions,
@@ -124,6 +143,8 @@ impl Patience {
     }
 }
 
+/// What this server calls itself.
+const NAME: &str = concat!("stepcast/", env!("CARGO_PKG_VERSION"));
 /// Node closes connections that are idle for 5 s. One that is given up before that is never used at the moment it is closed.
 const IDLE: Duration = Duration::from_secs(4);
 const IDLE_PER_APP: usize = 256;
@@ -132,14 +153,24 @@ impl AppClient {
     /// A client; it connects when it is asked for something.
     #[must_use]
     pub fn new(clock: Clock, options: ClientOptions) -> Self {
-        let connector = Connector::new(options.own.clone(), options.connect, tls::config());
-        let http = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_APP)
-            .build(connector);
+        let tls = tls::config();
+        let client = |reach| {
+            let own = options.own.clone();
+            let connector = Connector::new(own, reach, options.connect, tls.clone());
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(IDLE_PER_APP)
+                .build(connector)
+        };
+        let reach = match options.kind {
+            ServerKind::Dev => Reach::Anywhere,
+            ServerKind::Cloud => Reach::Internet,
+        };
         Self(Arc::new(Inner {
-            http,
+            http: client(Reach::Anywhere),
+            errands: client(reach),
+            errands_left: Semaphore::new(limits::ERRANDS),
             signer: Signer::new(&options.keys, options.kind),
             clock,
             options,
@@ -168,6 +199,7 @@ impl AppClient {
             signer,
             clock,
             options,
+            ..
         } = &*self.0;
         let url = request.url.clone();
         let begun = Instant::now();
@@ -205,6 +237,10 @@ impl Caller for AppClient {
         let (client, patience) = (self.clone(), Patience::of(self.0.options.call));
         async move { client.request(Method::POST, request, patience).await }.boxed()
     }
+
+    fn run(&self, errand: Errand) -> BoxFuture<'static, Result<Brought, ErrandError>> {
+        self.run_errand(errand)
+    }
 }
 
 impl fmt::Debug for AppClient {
@@ -219,7 +255,6 @@ fn signed(
     signer: &Signer,
     clock: &Clock,
 ) -> Result<Request<Full<Bytes>>, CallError> {
-    const NAME: &str = concat!("stepcast/", env!("CARGO_PKG_VERSION"));
     let CallRequest { url, headers, body } = request;
     let forbidden = |cause: &dyn fmt::Display| CallError::Forbidden {
         url: url.clone(),
@@ -288,7 +323,9 @@ fn not_sent(url: &str, error: &legacy::Error, connect: Duration) -> CallError {
     }
     match ConnectError::of(error) {
         Some(ConnectError::TimedOut) => timed_out(url, "connect", connect),
-        Some(own @ (ConnectError::Itself(_) | ConnectError::NoTls(_))) => CallError::Forbidden {
+        Some(
+            own @ (ConnectError::Itself(_) | ConnectError::Private(_) | ConnectError::NoTls(_)),
+        ) => CallError::Forbidden {
             url: url.to_owned(),
             cause: own.to_string(),
         },

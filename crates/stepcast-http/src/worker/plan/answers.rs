@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use stepcast_engine::runs::{BodyFate, Failure};
+use stepcast_engine::{
+    runs::{BodyFate, Failure},
+    store::Outcome,
+};
 use stepcast_protocol::{
     ErrorCode, RunError, Timestamp, limits,
     sdk::{Action, Op, Parallel, StepHash, StepOp, call::Target, op::in_order},
@@ -10,6 +13,7 @@ use stepcast_protocol::{
 
 use super::{CallId, Flight, Plan, Saying};
 use crate::worker::{
+    errand,
     heard::{Heard, What},
     memory::{Reporter, Standing, Step},
     report::{Moment, News, Report, step_id, subject},
@@ -196,12 +200,16 @@ impl Plan {
     fn take(&mut self, op: StepOp, asked: Option<StepHash>, moment: Moment, taken: &mut Taken) {
         let hash = op.hash;
         let known = self.memory.get(hash);
+        let errand = errand::of(&op.action);
         let attempts = match known.map(|step| step.standing) {
             None => 0,
+            // The function was called for something else, and waits for the next attempt of this one as well.
+            Some(Standing::Open { at, .. }) if errand.is_some() && at > moment.now => return,
             Some(Standing::Open { attempts, .. }) => attempts,
             Some(Standing::Called { attempts }) if asked == Some(hash) => attempts,
             Some(
                 Standing::Called { .. }
+                | Standing::Requested { .. }
                 | Standing::Reported { .. }
                 | Standing::Waiting
                 | Standing::Done,
@@ -229,10 +237,23 @@ impl Plan {
             taken.moved |= !step.planned;
             step.planned = true;
             step.standing = Standing::Open { attempts, at };
-        } else {
-            taken.moved = true;
-            let report = Report::of(op, known, moment);
-            taken.sayings.push(Saying::Step(report));
+            self.memory.insert(hash, step);
+            return;
+        }
+        taken.moved = true;
+        match errand {
+            Some(Ok(errand)) => {
+                step.standing = Standing::Requested { attempts };
+                self.wait_for_errand(hash, errand, attempts, moment.published);
+            }
+            Some(Err(error)) => {
+                let news = News::Ended(Outcome::Err(error));
+                taken.sayings.push(Saying::Step(Report::about(&step, news)));
+            }
+            None => {
+                let report = Report::of(op, known, moment);
+                taken.sayings.push(Saying::Step(report));
+            }
         }
         self.memory.insert(hash, step);
     }

@@ -4,9 +4,11 @@
 //! A function is called to find out what it does next; steps that it plans are called for one by one, several at once. It is called again
 //! after the last of them, or after each when its steps race. Nothing is called before what was reported is committed.
 //!
-//! [`answers`] says what answers and checkpoints come to, [`updates`] what commits do.
+//! [`answers`] says what answers and checkpoints come to, [`updates`] what commits do, [`errands`] what requests do that the server makes
+//! itself.
 
 mod answers;
+mod errands;
 #[cfg(test)]
 mod tests;
 mod updates;
@@ -22,7 +24,9 @@ use stepcast_protocol::{
     sdk::{Call, Dispatch, Immediate, Json, ProtocolVersion, SdkEvent, StepHash, call::Target},
 };
 
+use self::errands::Errands;
 use super::{
+    errand::Errand,
     memory::{Memory, Standing},
     recollection::Remembered,
     report::Report,
@@ -33,6 +37,7 @@ use super::{
 pub(super) struct Plan {
     memory: Memory,
     flights: BTreeMap<CallId, Flight>,
+    errands: Errands,
     calls: u64,
     version: ProtocolVersion,
     eager: bool,
@@ -87,6 +92,15 @@ pub(super) struct Calling {
 pub(super) enum Next {
     /// Make a call, and ask again.
     Call(Calling),
+    /// Run an errand, and ask again.
+    Errand {
+        /// The step that has its result.
+        step: StepHash,
+        /// From 0.
+        attempt: u32,
+        /// The errand.
+        errand: Errand,
+    },
     /// Wait for news, at most until a time.
     Wait(Option<Timestamp>),
     /// All that the run waits for is recorded.
@@ -124,6 +138,7 @@ impl Flight {
 }
 
 enum Due {
+    Errand(StepHash),
     Function,
     Step(StepHash),
 }
@@ -147,6 +162,7 @@ impl Plan {
         Self {
             memory,
             flights: BTreeMap::new(),
+            errands: Errands::default(),
             calls: 0,
             version: remembered.version,
             eager: remembered.eager,
@@ -190,7 +206,8 @@ impl Plan {
 
     /// What to do now.
     pub(super) fn next(&mut self, now: Timestamp) -> Next {
-        let busy = !self.flights.is_empty() || self.memory.is_reporting();
+        let busy =
+            !self.flights.is_empty() || self.errands.is_running() || self.memory.is_reporting();
         if self.failed.is_some() {
             let failed = if busy { None } else { self.failed.take() };
             return failed.map_or(Next::Wait(None), Next::Fail);
@@ -202,7 +219,9 @@ impl Plan {
         match due {
             _ if self.resting && busy => Next::Wait(None),
             Some(_) if self.resting => Next::Release,
-            Some(due) => Next::Call(self.begin(due, now)),
+            Some(Due::Errand(step)) => self.set_out(step, now),
+            Some(Due::Function) => Next::Call(self.begin(Target::Function, now)),
+            Some(Due::Step(step)) => Next::Call(self.begin(Target::Step(step), now)),
             None if !busy => park,
             // What is due already waits for something else than its time.
             None => {
@@ -213,6 +232,9 @@ impl Plan {
     }
 
     fn due(&self, now: Timestamp) -> Option<Due> {
+        if let Some(step) = self.errands.due() {
+            return Some(Due::Errand(step));
+        }
         let mut open = self.memory.open();
         let planned = open.find(|(_, step, _, at)| step.planned && *at <= now);
         if let Some((hash, ..)) = planned {
@@ -236,15 +258,11 @@ impl Plan {
             || inline.any(|(.., at)| at <= now)
     }
 
-    fn begin(&mut self, due: Due, now: Timestamp) -> Calling {
+    fn begin(&mut self, target: Target, now: Timestamp) -> Calling {
         let later = self.memory.open().any(|(.., at)| at > now);
-        let (target, attempt, immediate) = match due {
-            Due::Step(hash) => (
-                Target::Step(hash),
-                self.begin_step(hash),
-                Immediate::Planned,
-            ),
-            Due::Function => {
+        let (attempt, immediate) = match target {
+            Target::Step(hash) => (self.begin_step(hash), Immediate::Planned),
+            Target::Function => {
                 self.again = false;
                 let is_joined = self.memory.unfinished().next().is_none();
                 let immediate = if is_joined && !later {
@@ -252,7 +270,7 @@ impl Plan {
                 } else {
                     Immediate::Planned
                 };
-                (Target::Function, self.attempt(), immediate)
+                (self.attempt(), immediate)
             }
         };
         self.calls += 1;
@@ -284,6 +302,7 @@ impl Plan {
         let attempts = match step.standing {
             Standing::Open { attempts, .. }
             | Standing::Called { attempts }
+            | Standing::Requested { attempts }
             | Standing::Reported { attempts, .. } => attempts,
             Standing::Waiting | Standing::Done => 0,
         };

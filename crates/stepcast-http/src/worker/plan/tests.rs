@@ -79,6 +79,9 @@ fn shown(next: &Next) -> String {
             };
             format!("call {target} {attempt} {immediate:?}")
         }
+        Next::Errand {
+            attempt, errand, ..
+        } => format!("errand {attempt} {errand:?}"),
         Next::Wait(until) => format!("wait {}", until.map_or(0, Timestamp::as_millis)),
         Next::Park { seen } => format!("park {seen}"),
         Next::Release => "release".to_owned(),
@@ -298,4 +301,110 @@ fn a_refused_report_fails_its_step_or_its_run() {
     assert!(matches!(&first[..], [Saying::Failed(_)]));
     let (first, second) = refuse(ErrorCode::TooLarge, true);
     assert_eq!((first, second), (vec![], vec![]));
+}
+
+const FETCHES: &str =
+    r#"[{"op":"Gateway","id":"HASH","userland":{"id":"a"},"opts":{"url":"https://x"}}]"#;
+const ERRAND: &str = r#"errand 0 Errand { method: GET, url: "https://x", .. }"#;
+
+fn set_out(plan: &mut Plan) -> StepHash {
+    match plan.next(NOW) {
+        Next::Errand { step, .. } => step,
+        other => panic!("{other:?} instead of an errand"),
+    }
+}
+
+fn answered(plan: &mut Plan, ops: Vec<Op>) -> Vec<Saying> {
+    let call = called(plan);
+    plan.on_answer(call, heard(What::Ops(ops)), NOW)
+}
+
+#[test]
+fn an_errand_holds_the_function_up_until_its_result_is_committed() {
+    let mut plan = plan(&[], 0, None);
+    assert_eq!(answered(&mut plan, ops(FETCHES)), []);
+    let step_of_it = set_out(&mut plan);
+    assert_eq!(shown(&plan.next(NOW)), "wait 0");
+    let said = plan.on_brought(step_of_it, Ok(bytes::Bytes::from_static(b"1")));
+    assert!(
+        matches!(&said[..], [Saying::Step(report)] if report.news == News::Ended(ok()) && report.key.began_at == Some(NOW))
+    );
+    assert_eq!(
+        plan.on_brought(step_of_it, Ok(bytes::Bytes::new())),
+        [],
+        "once"
+    );
+    assert_eq!(shown(&plan.next(NOW)), "wait 0");
+    plan.on_done(&step("a"), 1, &ok());
+    assert_eq!(shown(&plan.next(NOW)), "call function 0 Allowed");
+}
+
+#[test]
+fn an_errand_that_failed_is_asked_for_anew_when_its_time_comes() {
+    let mut plan = plan(&[], 0, None);
+    answered(&mut plan, ops(FETCHES));
+    let step_of_it = set_out(&mut plan);
+    let failure = Failure::of(RunError::new(ErrorCode::Unreachable, "down"));
+    let said = plan.on_brought(step_of_it, Err(failure));
+    assert!(
+        matches!(&said[..], [Saying::Step(report)] if matches!(&report.news, News::Failed(failure) if failure.body == BodyFate::Falls))
+    );
+    plan.on_retry(&step("a"), 1, LATER);
+    assert_eq!(shown(&plan.next(NOW)), "park 0");
+    // Called for something else before that, the function says it as well.
+    plan.discovered = None;
+    assert_eq!(shown(&plan.next(NOW)), "call function 1 Planned");
+    plan.on_answer(CallId(2), heard(What::Ops(ops(FETCHES))), NOW);
+    assert_eq!(shown(&plan.next(NOW)), "park 0");
+    assert_eq!(shown(&plan.next(LATER)), "call function 1 Allowed");
+    plan.on_answer(CallId(3), heard(What::Ops(ops(FETCHES))), LATER);
+    assert_eq!(shown(&plan.next(LATER)), ERRAND.replace('0', "1"));
+}
+
+#[test]
+fn what_another_call_may_have_published_stands_when_an_errand_fails() {
+    let mut plan = plan(&[], 0, None);
+    let planned = PLANNED.replace("HASH", &StepHash::of("b").to_string());
+    let both = format!("{},{}", &FETCHES[..FETCHES.len() - 1], &planned[1..]);
+    answered(&mut plan, ops(&both));
+    let step_of_it = set_out(&mut plan);
+    called(&mut plan);
+    let failure = Failure::of(RunError::new(ErrorCode::Unreachable, "down"));
+    let said = plan.on_brought(step_of_it, Err(failure));
+    assert!(
+        matches!(&said[..], [Saying::Step(report)] if matches!(&report.news, News::Failed(failure) if failure.body == BodyFate::Stands))
+    );
+}
+
+#[test]
+fn so_many_errands_go_on_at_once_and_none_begins_at_rest() {
+    let many: Vec<_> = (0..=limits::CALLS_PER_RUN)
+        .map(|n| FETCHES.replace("HASH", &StepHash::of(&n.to_string()).to_string()))
+        .map(|ops| ops[1..ops.len() - 1].to_owned())
+        .collect();
+    let many = || ops(&format!("[{}]", many.join(",")));
+    let mut busy = plan(&[], 0, None);
+    answered(&mut busy, many());
+    let first = set_out(&mut busy);
+    for _ in 1..limits::CALLS_PER_RUN {
+        set_out(&mut busy);
+    }
+    assert_eq!(shown(&busy.next(NOW)), "wait 0");
+    busy.on_brought(first, Ok(bytes::Bytes::from_static(b"1")));
+    set_out(&mut busy);
+
+    let mut resting = plan(&[], 0, None);
+    answered(&mut resting, many());
+    resting.rest();
+    assert_eq!(shown(&resting.next(NOW)), "release");
+}
+
+#[test]
+fn an_errand_that_cannot_be_run_ends_its_step() {
+    let mut plan = plan(&[], 0, None);
+    let said = answered(&mut plan, ops(&FETCHES.replace("https", "ftp")));
+    assert!(
+        matches!(&said[..], [Saying::Step(report)] if matches!(&report.news, News::Ended(Outcome::Err(error)) if error.message.contains("is no URL")))
+    );
+    assert_eq!(shown(&plan.next(NOW)), "wait 0");
 }

@@ -1,7 +1,8 @@
 //! Apps that serve functions over HTTP, and those that only look like one.
 
 mod client;
+mod errands;
 mod known;
 mod registering;
-mod scripted;
+pub(crate) mod scripted;
 mod watching;

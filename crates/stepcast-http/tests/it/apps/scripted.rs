@@ -21,24 +21,24 @@ use tokio::{
 
 /// A request that an app has got.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: String,
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Seen {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
         value.map_or("", |value| value.to_str().unwrap())
     }
 }
 
 /// An app of one test.
-pub(super) struct ScriptedApp {
-    pub(super) address: SocketAddr,
-    pub(super) seen: Arc<Mutex<Vec<Seen>>>,
+pub(crate) struct ScriptedApp {
+    pub(crate) address: SocketAddr,
+    pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
     serving: JoinHandle<()>,
 }
 
@@ -50,7 +50,7 @@ impl Drop for ScriptedApp {
 
 impl ScriptedApp {
     /// Answers every request with this.
-    pub(super) async fn start<A>(answer: impl Fn(Seen) -> A + Clone + Send + Sync + 'static) -> Self
+    pub(crate) async fn start<A>(answer: impl Fn(Seen) -> A + Clone + Send + Sync + 'static) -> Self
     where
         A: Future<Output = Response> + Send,
     {
@@ -58,7 +58,7 @@ impl ScriptedApp {
     }
 
     /// The same at an address, e.g. one where an app was before.
-    pub(super) async fn on<A>(
+    pub(crate) async fn on<A>(
         address: SocketAddr,
         answer: impl Fn(Seen) -> A + Clone + Send + Sync + 'static,
     ) -> Self
@@ -86,7 +86,7 @@ impl ScriptedApp {
     }
 
     /// Answers every request with these bytes, and closes; with nothing it stays silent.
-    pub(super) async fn raw(answer: Option<Vec<u8>>) -> Self {
+    pub(crate) async fn raw(answer: Option<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(async move {
@@ -107,12 +107,12 @@ impl ScriptedApp {
         }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/api/inngest", self.address)
     }
 
     /// The requests with this method so far.
-    pub(super) fn requests(&self, method: &Method) -> Vec<Seen> {
+    pub(crate) fn requests(&self, method: &Method) -> Vec<Seen> {
         let seen = self.seen.lock();
         seen.iter()
             .filter(|seen| seen.method == method)
@@ -133,7 +133,7 @@ async fn read(request: Request) -> Seen {
 }
 
 /// An answer of an SDK.
-pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
     let mut response = Response::builder()
         .status(status)
         .header("x-inngest-sdk", "inngest-js:v4.24.0");

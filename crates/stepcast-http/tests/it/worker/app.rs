@@ -19,7 +19,11 @@ use axum::{
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use stepcast_http::worker::{Answered, CallError, CallRequest, Caller};
+use stepcast_engine::clock::Clock;
+use stepcast_http::worker::{
+    Answered, AppClient, Brought, CallError, CallRequest, Caller, ClientOptions, Errand,
+    ErrandError,
+};
 use stepcast_protocol::sdk::StepHash;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -315,6 +319,10 @@ impl Caller for Plain {
                 }
             })
         })
+    }
+
+    fn run(&self, errand: Errand) -> BoxFuture<'static, Result<Brought, ErrandError>> {
+        AppClient::new(Clock::system(), ClientOptions::default()).run(errand)
     }
 }
 

@@ -159,7 +159,7 @@ async fn what_cannot_be_invoked_or_is_not_supported_fails_its_step_with_a_senten
     let lab = Lab::start().await;
     lab.app.function([
         Reply::ops(&[invoke("lab-nobody", "")]),
-        Reply::ops(&[op("AIGateway", "ai", json!({"opts": {"url": "http://x"}}))]),
+        Reply::ops(&[op("AIGateway", "ai", json!({"opts": {"url": "ftp://x"}}))]),
         Reply::ops(&[
             op("DeferAdd", "later", json!({"opts": {"x": 1}})),
             ran("z", json!(1)),
@@ -177,7 +177,7 @@ async fn what_cannot_be_invoked_or_is_not_supported_fails_its_step_with_a_senten
     };
     assert!(message(1, "call-child").contains("no function `lab-nobody` is served here"));
     assert!(
-        message(2, "ai").contains("`AIGateway`"),
+        message(2, "ai").contains("`ftp://x` is no URL"),
         "{}",
         message(2, "ai")
     );
