@@ -4,6 +4,7 @@
  * @module
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import { createHash } from "node:crypto";
 
 import { Middleware, type Realtime } from "inngest";
 
@@ -12,7 +13,7 @@ import type { InferInput } from "./definition/schema.js";
 import { Counter } from "./server/counter.js";
 import { Stepcast } from "./server/stepcast.js";
 
-/** Publishes a message to a topic of a channel, at once. Inside of a step it belongs to the step's attempt. */
+/** Publishes a message to a topic of a channel, at once. Inside of a step it belongs to the step's attempt, and is taken back when that fails. */
 export type Publish = <TTopic extends AnyTopic>(topic: TTopic, data: DataOf<TTopic>) => Promise<void>;
 
 /** A topic of this package, or of npm `inngest`. */
@@ -68,7 +69,20 @@ export class PublishMiddleware extends Middleware.BaseMiddleware {
   }
 
   override wrapStepHandler({ ctx, next, stepInfo }: Middleware.WrapStepHandlerArgs): Promise<unknown> {
-    const place = { stepId: stepInfo.options.id, attempt: ctx.attempt + 1, counter: new Counter() };
+    const place = { stepId: recordedId(stepInfo.options.id, stepInfo.hashedId), attempt: ctx.attempt + 1, counter: new Counter() };
     return this.#place.run(place, next);
   }
+}
+
+/** Steps of one run, at most. */
+const STEPS = 1_000;
+
+/** The id under which a step is recorded: its own, with a number from its second use on. */
+function recordedId(id: string, hashedId: string): string {
+  const is = (candidate: string) => createHash("sha1").update(candidate).digest("hex") === hashedId;
+  for (let index = 0; index < STEPS; index++) {
+    const candidate = index === 0 ? id : `${id}:${index}`;
+    if (is(candidate)) return candidate;
+  }
+  return id;
 }

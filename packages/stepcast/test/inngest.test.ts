@@ -13,7 +13,7 @@ const channel = realtime.channel({
 });
 
 /** A function behind its route, and what it has published. */
-function served() {
+function served(...steps: string[]) {
   const published: { query: Record<string, string>; key: string; body: unknown }[] = [];
   const fetch = async (input: string | URL | Request, init?: RequestInit) => {
     const url = new URL(String(input));
@@ -27,9 +27,11 @@ function served() {
   const generate = inngest.createFunction({ id: "generate", triggers: [{ event: "app/generate" }] }, async ({ event, publish, step }) => {
     const { status, tokens } = channel({ runId: event.data.runId });
     await publish(status, { message: "Starting…" });
-    await step.run("stream", async () => {
-      for (const token of ["a", "b", "a"]) await publish(tokens, { token });
-    });
+    for (const id of steps.length > 0 ? steps : ["stream"]) {
+      await step.run(id, async () => {
+        for (const token of ["a", "b", "a"]) await publish(tokens, { token });
+      });
+    }
     await publish(status, { message: "Done" });
   });
   const handler = serve({ client: inngest, functions: [generate] });
@@ -85,6 +87,18 @@ test("channels of the two packages stand for each other", async () => {
   const ofOurs = await getSubscriptionToken(inngest, { channel: other({ runId: "r" }), topics: ["status"] });
   expect([ofTheirs.key, ofOurs.key]).toEqual(["e30.e30.sig", "e30.e30.sig"]);
   expect(asked.map(({ path }) => path)).toEqual(["/v1/realtime/token", "/v1/realtime/token"]);
+});
+
+test("a step whose id is used again is named as it is recorded", async () => {
+  const { call, published } = served("stream", "stream");
+  const ids: string[] = [];
+  for (let n = 0; n < 2; n++) {
+    const steps = Object.fromEntries(ids.map((id) => [id, { type: "data", data: null }]));
+    const [op] = (await (await call(0, steps)).json()) as { id: string }[];
+    ids.push(op?.id ?? "");
+  }
+  const said = published.filter(({ query }) => query["topic"] === "tokens").map(({ query }) => query["step_id"]);
+  expect(said).toEqual(["stream", "stream", "stream", "stream:1", "stream:1", "stream:1"]);
 });
 
 test("another attempt of a step says its own", async () => {

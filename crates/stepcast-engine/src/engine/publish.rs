@@ -9,7 +9,8 @@ use stepcast_protocol::{ChannelName, Cursor, Origin, RunId, TopicName, limits};
 use super::Engine;
 use crate::{
     error::EngineError,
-    hub::{Draft, Outgoing},
+    hub::{Channel, Draft, Outgoing},
+    runs::StepAttempt,
     store::{Batch, CommitError, Expect, Refusal, Write},
 };
 
@@ -31,45 +32,47 @@ pub struct Publication {
 }
 
 impl Engine {
+    /// Publishes what an attempt of a step says, of a function that is served over HTTP: it is taken back when the attempt fails. Its key
+    /// counts as long as the run is held, as whatever was said before and has no result is taken back with the next lease.
+    ///
+    /// When the run is not held, or the attempt is over, it is published as [`Self::publish`] does.
+    ///
+    /// # Errors
+    /// Those of [`Self::publish`].
+    pub async fn publish_in_step(
+        &self,
+        publication: Publication,
+        attempt: &StepAttempt,
+    ) -> Result<Cursor, EngineError> {
+        if let Some(run) = publication.run {
+            let (channel, draft) = self.draft(&publication).await?;
+            let Publication { durable, key, .. } = &publication;
+            let runs = &self.0.runs;
+            let said = match key {
+                None if !durable => runs.speak_in_step(run, attempt, &channel, draft).await?,
+                key => {
+                    let key = key.as_deref();
+                    runs.speak_in_step_durably(run, attempt, &channel, draft, key)
+                        .await?
+                }
+            };
+            if let Some(cursor) = said {
+                return Ok(cursor);
+            }
+        }
+        self.publish(publication).await
+    }
+
     /// Publishes a message from outside a function.
     ///
     /// # Errors
     /// [`EngineError`] when the payload is too large, not JSON or against its schema, when the topic is reserved or unknown, when too
     /// much waits to be written, or when it cannot be committed.
     pub async fn publish(&self, publication: Publication) -> Result<Cursor, EngineError> {
+        let (channel, draft) = self.draft(&publication).await?;
         let Publication {
-            channel,
-            topic,
-            payload,
-            run,
-            durable,
-            key,
+            run, durable, key, ..
         } = publication;
-        if topic.is_reserved() {
-            return Err(EngineError::ReservedTopic(topic));
-        }
-        if payload.len() > limits::MESSAGE_BYTES {
-            return Err(EngineError::PayloadTooLarge {
-                topic,
-                bytes: payload.len(),
-            });
-        }
-        if let Err(error) = serde_json::from_slice::<&RawValue>(&payload) {
-            return Err(EngineError::PayloadNotJson {
-                topic,
-                cause: error.to_string(),
-            });
-        }
-        let keep = self.0.catalog.check(&channel, &topic, &payload)?;
-        let channel = self.0.hub.channel(&channel).await?;
-        let origin = run.map(|run| {
-            Arc::new(Origin {
-                run,
-                step: None,
-                attempt: 0,
-            })
-        });
-        let draft = Draft::new(topic, keep, payload, origin);
         let draft = match run {
             Some(run) if !durable && key.is_none() => {
                 match self.0.runs.speak(run, &channel, draft).await? {
@@ -127,6 +130,43 @@ impl Engine {
             self.0.runs.on_marked_from_outside(run, &channel);
         }
         Ok(cursor)
+    }
+
+    /// The message, if it may be published.
+    async fn draft(&self, publication: &Publication) -> Result<(Arc<Channel>, Draft), EngineError> {
+        let Publication {
+            channel,
+            topic,
+            payload,
+            run,
+            ..
+        } = publication;
+        if topic.is_reserved() {
+            return Err(EngineError::ReservedTopic(topic.clone()));
+        }
+        if payload.len() > limits::MESSAGE_BYTES {
+            return Err(EngineError::PayloadTooLarge {
+                topic: topic.clone(),
+                bytes: payload.len(),
+            });
+        }
+        if let Err(error) = serde_json::from_slice::<&RawValue>(payload) {
+            return Err(EngineError::PayloadNotJson {
+                topic: topic.clone(),
+                cause: error.to_string(),
+            });
+        }
+        let keep = self.0.catalog.check(channel, topic, payload)?;
+        let channel = self.0.hub.channel(channel).await?;
+        let origin = run.map(|run| {
+            Arc::new(Origin {
+                run,
+                step: None,
+                attempt: 0,
+            })
+        });
+        let draft = Draft::new(topic.clone(), keep, payload.clone(), origin);
+        Ok((channel, draft))
     }
 
     async fn publish_once(

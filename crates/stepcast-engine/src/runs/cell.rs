@@ -12,7 +12,7 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 use stepcast_protocol::{
-    ChannelName, Cursor, Event, EventId, RunId, sdk::internal::FUNCTION_FAILED,
+    ChannelName, Cursor, Event, EventId, RunId, limits, sdk::internal::FUNCTION_FAILED,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -35,6 +35,9 @@ use crate::{
     hub::{self, Channel, Draft, Outgoing},
     store::{Batch, CommitError, Expect, Phase, StepRow, StepState, StoredRun, Write},
 };
+
+/// What a commit on its way comes to.
+type Committing = oneshot::Receiver<Result<Vec<Cursor>, CommitError>>;
 
 /// A command on its way, with what is committed together with it.
 pub(super) struct Envelope {
@@ -242,6 +245,71 @@ impl RunCell {
         let accepted = runs.0.hub.post(channel, draft, mark, fated)?;
         published.note(&origin, channel, topic, accepted.cursor(), admitted);
         Ok(accepted)
+    }
+
+    /// The same for one that readers see after its commit, which is to be awaited. With a key it is published once under this lease: what
+    /// was said under an earlier one and has no result is taken back.
+    pub(super) fn publish_durably(
+        self: &Arc<Self>,
+        runs: &Runs,
+        lease: u32,
+        channel: &Arc<Channel>,
+        draft: Draft,
+        key: Option<&str>,
+    ) -> Result<(Cursor, Committing), EngineError> {
+        let origin = draft.origin.clone();
+        let origin = origin.expect("what a run publishes says of which attempt it is");
+        let mut published = self.published.lock();
+        if !self.is_held_by(lease) {
+            let run = self.id;
+            return Err(EngineError::LeaseLost { run, lease });
+        }
+        let admitted = published.admit(&origin, channel.name(), &draft, false)?;
+        let now = runs.0.clock.now();
+        let key = key.map(|key| format!("{lease}:{key}"));
+        let expect = key.iter().map(|key| {
+            let channel = channel.name().clone();
+            Expect::PublishKeyIsFree(channel, key.clone(), now)
+        });
+        let batch = Batch {
+            expect: expect.collect(),
+            ..Batch::default()
+        };
+        let mut given = Cursor::START;
+        let numbered = |batch: &mut Batch, cursors: &[Cursor]| {
+            given = *cursors.first().expect("one message was given");
+            let (run, channel) = (origin.run, channel.name().clone());
+            if admitted.is_first_on_channel {
+                let mark = Write::RunChannel(run, channel.clone(), given);
+                batch.writes.push(mark);
+            }
+            batch.writes.extend(key.map(|key| Write::PublishKey {
+                channel,
+                key,
+                cursor: given,
+                until: now + limits::IDEMPOTENCY_WINDOW,
+            }));
+        };
+        let (tell, committed) = oneshot::channel();
+        let done = {
+            let (runs, cell, channel) = (runs.clone(), Arc::clone(self), Arc::clone(channel));
+            let is_first = admitted.is_first_on_channel;
+            move |result: Result<Vec<Cursor>, CommitError>| {
+                if is_first && result.is_ok() {
+                    runs.on_marked(&cell, &channel);
+                }
+                // Whoever publishes may have gone; the message has its fate all the same.
+                drop(tell.send(result));
+            }
+        };
+        let topic = (draft.topic.clone(), draft.keep.clone());
+        let outgoing = Outgoing {
+            channel: Arc::clone(channel),
+            draft,
+        };
+        runs.0.hub.commit(batch, vec![outgoing], numbered, done);
+        published.note(&origin, channel, topic, given, admitted);
+        Ok((given, committed))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, CellState> {

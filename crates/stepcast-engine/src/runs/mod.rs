@@ -76,6 +76,7 @@ pub use self::{
     function::{CancelOn, Cron, FunctionConfig, KeyLimit, LimitScope, Trigger},
     lease::{Awaited, RunLease},
     retry::{Pauses, Retry},
+    spoken::StepAttempt,
     state::RunState,
     transition::Refused,
     worker::{LeasedRun, Update, Worker},

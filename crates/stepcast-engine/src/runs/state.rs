@@ -78,6 +78,17 @@ impl RunState {
         self.row.phase == Phase::Leased && self.row.lease == lease
     }
 
+    /// The number of a step's attempt that goes on or would begin; nothing when the step waits or has ended.
+    pub(super) fn attempt_of(&self, step: &StepId) -> Option<u32> {
+        match self.steps.get(step) {
+            None => Some(1),
+            Some(row) => match row.state {
+                StepState::Open { .. } => Some(row.attempts + 1),
+                StepState::Waiting { .. } | StepState::Done { .. } => None,
+            },
+        }
+    }
+
     /// Its ended steps, in the order in which they ended.
     #[must_use]
     pub fn results(&self) -> Vec<StepRow> {

@@ -10,8 +10,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{json, value::RawValue};
-use stepcast_engine::{EngineError, Publication};
-use stepcast_protocol::{ChannelName, Cursor, ErrorCode, RunId, TopicName, limits};
+use stepcast_engine::{EngineError, Publication, runs::StepAttempt};
+use stepcast_protocol::{ChannelName, Cursor, ErrorCode, RunId, StepId, TopicName, limits};
 use tokio::time::Instant;
 
 use super::{
@@ -72,6 +72,7 @@ struct Target {
     channel: ChannelName,
     topics: Vec<TopicName>,
     run: Option<RunId>,
+    step: Option<StepAttempt>,
     durable: bool,
     key: Option<String>,
 }
@@ -95,6 +96,7 @@ impl Target {
             channel,
             topics,
             run,
+            step: step(query),
             durable: is_durable(query)?,
             key: key(parts)?,
         })
@@ -112,10 +114,17 @@ impl Target {
                 durable: self.durable,
                 key: self.key.as_ref().map(|key| format!("{topic}:{key}")),
             };
-            ids.push(publish_patiently(gateway, publication).await?);
+            ids.push(publish_patiently(gateway, publication, self.step.as_ref()).await?);
         }
         Ok(ids)
     }
+}
+
+/// The attempt of a step that publishes, if the request says both, as the middleware of the npm package does.
+fn step(query: &Query) -> Option<StepAttempt> {
+    let step = StepId::parse(query.get("step_id")?).ok()?;
+    let attempt = query.get("attempt")?.parse().ok()?;
+    (!step.is_reserved()).then_some(StepAttempt { step, attempt })
 }
 
 /// Whether the answer is to wait for the commit.
@@ -137,6 +146,14 @@ fn key(parts: &Parts) -> Result<Option<String>, Problem> {
         return Ok(None);
     };
     match std::str::from_utf8(key.as_bytes()) {
+        Ok(key) if key.len() > limits::IDEMPOTENCY_KEY_BYTES => {
+            let sentence = format!(
+                "header `idempotency-key` has {} bytes, at most {} are allowed",
+                key.len(),
+                limits::IDEMPOTENCY_KEY_BYTES
+            );
+            Err(Problem::new(ErrorCode::BadRequest, sentence))
+        }
         Ok(key) => Ok(Some(key.to_owned())),
         Err(_) => {
             let sentence = "header `idempotency-key` is not UTF-8";
@@ -148,10 +165,17 @@ fn key(parts: &Parts) -> Result<Option<String>, Problem> {
 async fn publish_patiently(
     gateway: &Gateway,
     publication: Publication,
+    step: Option<&StepAttempt>,
 ) -> Result<Cursor, EngineError> {
     let deadline = Instant::now() + PATIENCE;
+    let engine = gateway.engine();
     loop {
-        match gateway.engine().publish(publication.clone()).await {
+        let publication = publication.clone();
+        let published = match step {
+            Some(step) => engine.publish_in_step(publication, step).await,
+            None => engine.publish(publication).await,
+        };
+        match published {
             Err(error) if error.code() == ErrorCode::Overloaded && Instant::now() < deadline => {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
@@ -188,6 +212,7 @@ async fn stream(gateway: &Gateway, target: &Target, mut body: Body) -> Result<()
         channel: target.channel.clone(),
         topics: target.topics.clone(),
         run: target.run,
+        step: target.step.clone(),
         durable: target.durable,
         key: None,
     };

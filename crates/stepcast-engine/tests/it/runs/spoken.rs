@@ -2,10 +2,10 @@
 
 use stepcast_engine::{
     Publication,
-    runs::{BodyFate, Failure, FunctionConfig, Retry},
+    runs::{BodyFate, Failure, FunctionConfig, Retry, StepAttempt},
     store::{MessageQuery, Store, Verb},
 };
-use stepcast_protocol::{Cursor, Epoch, ErrorCode, Kind, Offset, RunId, TopicName, limits};
+use stepcast_protocol::{Cursor, Epoch, ErrorCode, Kind, Offset, RunId, StepId, TopicName, limits};
 
 use super::script::{Life, World, function, key};
 use crate::support::channel_name;
@@ -25,6 +25,24 @@ async fn says(life: &Life, run: RunId, n: u64) {
         key: None,
     };
     life.engine.publish(publication).await.unwrap();
+}
+
+/// What an attempt of the step `s` says; with a key it is waited for and once.
+async fn says_in_step(life: &Life, run: RunId, attempt: u32, key: Option<&str>, n: u64) -> Cursor {
+    let publication = Publication {
+        channel: channel_name("c"),
+        topic: TopicName::parse("t").unwrap(),
+        payload: n.to_string().into(),
+        run: Some(run),
+        durable: false,
+        key: key.map(str::to_owned),
+    };
+    let attempt = StepAttempt {
+        step: StepId::parse("s").unwrap(),
+        attempt,
+    };
+    let said = life.engine.publish_in_step(publication, &attempt).await;
+    said.unwrap()
 }
 
 /// The messages that stand on the channel.
@@ -135,4 +153,70 @@ async fn messages_that_name_runs_of_other_functions_are_nobodys() {
     assert_eq!(standing(&life).await, [1]);
     says(&life, RunId::from_parts(1, 1), 2).await;
     assert_eq!(standing(&life).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn what_an_attempt_of_a_step_has_said_stands_and_falls_with_it() {
+    let world = world();
+    let mut life = world.open().await;
+    let mut run = life.start().await;
+    let id = run.run.id;
+    let fails = |run: &super::script::Held| {
+        let failure = failure(BodyFate::Stands);
+        run.lease()
+            .step_failed(key("s", Verb::Run), failure, Retry::times(3));
+    };
+    // Those that count failures of the function as well are ahead.
+    says_in_step(&life, id, 1, Some("1"), 1).await;
+    says_in_step(&life, id, 3, None, 2).await;
+    says(&life, id, 3).await;
+    assert_eq!(standing(&life).await, [1, 2, 3]);
+    fails(&run);
+    run.update().await;
+    assert_eq!(standing(&life).await, [3]);
+    let first = says_in_step(&life, id, 2, Some("2"), 4).await;
+    assert_eq!(
+        says_in_step(&life, id, 2, Some("2"), 4).await,
+        first,
+        "once"
+    );
+    // Of an attempt that is over: nobody's, and it stays.
+    says_in_step(&life, id, 1, None, 5).await;
+    assert_eq!(standing(&life).await, [3, 4, 5]);
+    run.does("s").await;
+    fails(&run);
+    assert_eq!(standing(&life).await, [3, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_key_of_an_attempt_that_died_with_its_process_is_free_again() {
+    let world = world();
+    let mut life = world.open().await;
+    let run = life.start().await;
+    let id = run.run.id;
+    says_in_step(&life, id, 1, Some("1"), 1).await;
+    assert_eq!(standing(&life).await, [1]);
+    drop(run);
+    life.dies();
+    let mut life = world.open().await;
+    let mut run = life.next().await;
+    assert_eq!(standing(&life).await, [0; 0]);
+    says_in_step(&life, id, 1, Some("1"), 1).await;
+    run.does("s").await;
+    assert_eq!(standing(&life).await, [1]);
+}
+
+#[tokio::test]
+async fn what_a_step_of_a_run_that_nobody_holds_says_is_published_with_its_key_once() {
+    let world = World::new();
+    let mut life = world.open().await;
+    let run = life.start().await;
+    let id = run.run.id;
+    // Functions of the program do not speak from outside.
+    let first = says_in_step(&life, id, 1, Some("k"), 1).await;
+    assert_eq!(says_in_step(&life, id, 1, Some("k"), 1).await, first);
+    run.lease().failed(failure(BodyFate::Usual), Retry::never());
+    life.end_of(id).await;
+    assert_eq!(says_in_step(&life, id, 1, Some("k"), 1).await, first);
+    assert_eq!(standing(&life).await, [1]);
 }
