@@ -43,7 +43,7 @@ pub(super) async fn send(
 }
 
 /// What the engine itself says in an event's data nobody else may say.
-fn checked(event: EventInput) -> Result<CheckedEvent, EventError> {
+pub(super) fn checked(event: EventInput) -> Result<CheckedEvent, EventError> {
     let mut event = event.check()?;
     event.data = without_internal(event.data);
     Ok(event)

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::json;
 use stepcast_protocol::{ErrorCode, EventInput, FunctionId, limits};
 
-use super::{body, problem::Problem};
+use super::{body, events, problem::Problem};
 use crate::gateway::Gateway;
 
 pub(super) async fn invoke(
@@ -38,5 +38,5 @@ fn data(body: &[u8]) -> Result<Bytes, Problem> {
         name: "invoked".to_owned(),
         ..sent
     };
-    Ok(named.check()?.data)
+    Ok(events::checked(named)?.data)
 }

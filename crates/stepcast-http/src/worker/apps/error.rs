@@ -1,7 +1,7 @@
 //! Why an app is not taken in.
 
 use stepcast_engine::{EngineError, expression::ExpressionError, schedule::ScheduleError};
-use stepcast_protocol::{ErrorCode, FunctionId, sdk::ConfigError};
+use stepcast_protocol::{ErrorCode, FunctionId, limits, sdk::ConfigError};
 
 use crate::{gateway::ServerKind, worker::served::CallError};
 
@@ -119,6 +119,12 @@ pub enum SyncError {
         /// The option.
         option: &'static str,
     },
+    /// More apps than a server has.
+    #[error(
+        "{} apps are registered, which is as many as may be; take one away with `DELETE /fn/remove?url=`",
+        limits::APPS
+    )]
+    TooManyApps,
     /// The engine refuses.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -133,6 +139,7 @@ impl SyncError {
             Self::Engine(error) => error.code(),
             Self::NotAnApp { .. } | Self::Refused { .. } => ErrorCode::Unreachable,
             Self::Unauthorized { .. } => ErrorCode::BadToken,
+            Self::TooManyApps => ErrorCode::TooMany,
             Self::Expression { source, .. } => source.code(),
             Self::Schedule { source, .. } => source.code(),
             Self::Kind { .. }
@@ -160,6 +167,7 @@ impl SyncError {
             | Self::Schedule { .. }
             | Self::Value { .. }
             | Self::Unsupported { .. }
+            | Self::TooManyApps
             | Self::Engine(_) => self.to_string(),
         }
     }

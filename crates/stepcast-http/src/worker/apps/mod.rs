@@ -119,9 +119,12 @@ impl Apps {
     /// [`SyncError`] names function, option and value; then nothing has changed.
     pub async fn register(&self, registration: &Registration) -> Result<bool, SyncError> {
         let _one_after_the_other = self.0.changes.lock().await;
-        let known = self.0.directory.app(&registration.config.id);
-        if known.is_some_and(|app| app.checksum == registration.checksum) {
-            return Ok(false);
+        match self.0.directory.app(&registration.config.id) {
+            Some(known) if known.checksum == registration.checksum => return Ok(false),
+            None if self.0.directory.apps().len() >= limits::APPS => {
+                return Err(SyncError::TooManyApps);
+            }
+            Some(_) | None => {}
         }
         let app = self.take_in(registration)?;
         self.withdraw_from(&app)?;

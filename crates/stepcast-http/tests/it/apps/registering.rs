@@ -7,7 +7,7 @@ use stepcast_http::{
     Keys, ServerKind,
     worker::{AppsOptions, ClientOptions, Served},
 };
-use stepcast_protocol::FunctionId;
+use stepcast_protocol::{FunctionId, limits};
 
 use crate::{clients::Answer, server::TestServer};
 
@@ -239,6 +239,30 @@ async fn an_app_of_another_name_at_the_same_url_replaces_the_one_before() {
     assert_eq!(register(&server, &[], &renamed).await.status, 200);
     assert!(is_known(&server, "store-a") && !is_known(&server, "shop-a"));
     assert_eq!(server.get("/v1/apps/shop/functions", &[]).await.status, 404);
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_apps() {
+    let server = server().await;
+    let named = |n: usize| {
+        let mut named = app(vec![]);
+        named["appName"] = json!(format!("app-{n}"));
+        named["url"] = json!(format!("http://127.0.0.1:1/{n}"));
+        named
+    };
+    for n in 0..limits::APPS {
+        assert_eq!(register(&server, &[], &named(n)).await.status, 200);
+    }
+    let answer = register(&server, &[], &named(limits::APPS)).await;
+    assert_eq!(answer.status, 429, "{}", answer.body);
+    assert!(
+        answer.body.contains("256 apps are registered"),
+        "{}",
+        answer.body
+    );
+    let mut changed = named(0);
+    changed["functions"] = json!([function("app-0-f", json!({}))]);
+    assert_eq!(register(&server, &[], &changed).await.status, 200);
 }
 
 #[tokio::test]
