@@ -42,7 +42,7 @@ const url = (path = "/") => `http://127.0.0.1:${upstream.address().port}${path}`
 
 function functions(inngest) {
   const create = (id, handler, options) => inngest.createFunction({ id, triggers: [{ event: `lab/${id}` }], retries: 2, ...options }, handler);
-  const model = (step) => step.ai.models.openai({ model: "small", apiKey: "a key", baseUrl: url("/v1") });
+  const model = (step) => step.ai.models.openai({ model: "small", apiKey: "sk-4711", baseUrl: url("/v1") });
   const infer = (step) => step.ai.infer("ask", { model: model(step), body: { messages: [{ role: "user", content: "hi" }] } });
   return [
     create("infer", async ({ step }) => (await infer(step)).choices[0].message.content),
@@ -71,10 +71,10 @@ test("a model answers, and its key reaches nobody else", { timeout }, async () =
   answers.push({ headers: { "content-type": "application/json" }, body: JSON.stringify({ choices: [{ message: { content: "hello" } }] }) });
   assert.equal(await outputOf(served, { name: "lab/infer", data: {} }), "hello");
   const [{ method, path, headers, body }] = asked;
-  assert.deepEqual([method, path, headers.authorization], ["POST", "/v1/chat/completions", "Bearer a key"]);
+  assert.deepEqual([method, path, headers.authorization], ["POST", "/v1/chat/completions", "Bearer sk-4711"]);
   assert.deepEqual(JSON.parse(body), { messages: [{ role: "user", content: "hi" }], model: "small" });
   assert.equal(asked.length, 1);
-  assert.doesNotMatch(served.stepcast.log(), /a key/);
+  assert.doesNotMatch(served.stepcast.log(), /sk-4711/);
 });
 
 test("a model that is busy is asked again, and one that refuses fails the step", { timeout }, async () => {

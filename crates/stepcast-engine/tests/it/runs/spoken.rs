@@ -184,7 +184,6 @@ async fn what_an_attempt_of_a_step_has_said_stands_and_falls_with_it() {
     says_in_step(&life, id, 1, None, 5).await;
     assert_eq!(standing(&life).await, [3, 4, 5]);
     run.does("s").await;
-    fails(&run);
     assert_eq!(standing(&life).await, [3, 4, 5]);
 }
 

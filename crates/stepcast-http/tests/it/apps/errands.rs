@@ -116,3 +116,13 @@ async fn in_production_nothing_on_this_machine_is_asked_for_a_function() {
     }
     assert!(app.seen.lock().is_empty());
 }
+
+#[tokio::test]
+async fn this_server_is_not_asked_by_itself() {
+    let app = ScriptedApp::start(async |_| answer(200, &[], "itself")).await;
+    let own = ClientOptions::default().with_own_addresses(vec![app.address]);
+    let error = run(own, json!({ "url": app.url() })).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Forbidden, "{error}");
+    assert!(error.to_string().contains("this server itself"), "{error}");
+    assert!(app.seen.lock().is_empty());
+}
