@@ -32,10 +32,9 @@ after(async () => {
 });
 
 const subject = {
-  async open(browser, address = site.url, prepare, wire) {
+  async open(browser, address = site.url, prepare) {
     const tab = await newPage(browser);
     await watch(tab, "#text");
-    if (wire) await tab.route("**/api/realtime-token*", (route) => tokenOver(wire, route));
     await prepare?.(tab);
     await tab.goto(address);
     await tab.waitForSelector("button");
@@ -51,18 +50,11 @@ const subject = {
     assert.equal(messages.length, 22, messages.join("\n"));
     assert.deepEqual([messages.at(0), messages.at(-1)], ['[status] {"message":"Writing…"}', '[status] {"message":"Finished","step":"write"}']);
   },
-  address: (tab) => tab.url(),
   port: () => site.stepcast.port,
   async crash() {
     site.stepcast = await site.stepcast.crash();
   },
 };
-
-/** The token that the app gives, with another way to the server. */
-async function tokenOver(wire, route) {
-  const response = await route.fetch();
-  await route.fulfill({ json: { ...(await response.json()), apiBaseUrl: wire } });
-}
 
 test("it type-checks", { timeout }, () => project.check());
 

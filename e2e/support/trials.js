@@ -5,11 +5,12 @@ import assert from "node:assert/strict";
 import { eventually } from "./deadline.js";
 import { shows } from "./browser.js";
 import { socketsOf } from "./shown.js";
+import { startWire } from "./wire.js";
 
 /**
- * A subject has `open(browser, address, prepare, wire)`, which gives a tab, over a wire when there is one; `begin(tab)`; `middle(tab)` and
- * `whole(tab)`, which wait until part of the run and all of it is shown, and complain about what must not be; `address(tab)`, where it is
- * shown without the wire; the `port()` of its server; and `crash()`, which kills the server and starts it again.
+ * A subject has `open(browser, address, prepare)`, which gives a tab; `begin(tab)`; `middle(tab)` and `whole(tab)`, which wait until part of the
+ * run and all of it is shown, and complain about what must not be; the `port()` of its server; and `crash()`, which kills the server and starts
+ * it again.
  */
 export const TRIALS = {
   "a whole run, in one connection": async (subject, browser) => {
@@ -39,16 +40,30 @@ export const TRIALS = {
     return [tab, second, third];
   },
 
+  "connections that are cut": async (subject, browser) => {
+    const wire = await startWire(subject.port());
+    try {
+      const tab = await begun(subject, browser, (tab) => over(wire, subject.port(), tab));
+      const sockets = socketsOf(tab);
+      wire.cut();
+      const witness = await behind(tab, subject, browser);
+      await shows(tab, "#connection", "connecting");
+      assert.ok(sockets.length > 0, "it has tried to connect");
+      wire.mend();
+      await subject.whole(tab);
+      return [tab, witness];
+    } finally {
+      await wire.stop();
+    }
+  },
+
   // Chromium keeps the connection, and what comes over it waits.
   "no network for a while": async (subject, browser) => {
     const tab = await begun(subject, browser);
     const network = await tab.context().newCDPSession(tab);
     const conditions = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
     await network.send("Network.emulateNetworkConditions", { offline: true, ...conditions });
-    const missed = await contentsOf(tab);
-    const witness = await subject.open(browser, tab.url());
-    await subject.whole(witness);
-    assert.equal(await contentsOf(tab), missed, "nothing comes meanwhile");
+    const witness = await behind(tab, subject, browser);
     await network.send("Network.emulateNetworkConditions", { offline: false, ...conditions });
     await subject.whole(tab);
     return [tab, witness];
@@ -58,10 +73,7 @@ export const TRIALS = {
     const tab = await begun(subject, browser);
     await turn(tab, "hidden");
     await shows(tab, "#connection", "paused");
-    const missed = await contentsOf(tab);
-    const witness = await subject.open(browser, tab.url());
-    await subject.whole(witness);
-    assert.equal(await contentsOf(tab), missed, "nothing comes meanwhile");
+    const witness = await behind(tab, subject, browser);
     await turn(tab, "visible");
     await subject.whole(tab);
     return [tab, witness];
@@ -92,11 +104,40 @@ export const CRASH = {
   },
 };
 
-async function begun(subject, browser, wire) {
-  const tab = await subject.open(browser, undefined, undefined, wire);
+async function begun(subject, browser, prepare) {
+  const tab = await subject.open(browser, undefined, prepare);
   await subject.begin(tab);
   await subject.middle(tab);
   return tab;
+}
+
+/** Another tab that has seen the whole run, of which this one, without its connection, sees nothing more. */
+async function behind(tab, subject, browser) {
+  const witness = await subject.open(browser, tab.url());
+  // What had come before is shown by now, as a page takes much longer to open.
+  const before = await contentsOf(tab);
+  await subject.whole(witness);
+  assert.notEqual(before, await contentsOf(witness), "the run went on");
+  assert.equal(await contentsOf(tab), before, "nothing comes meanwhile");
+  return witness;
+}
+
+/** Has all that a tab reads from the server on this port go over a wire. */
+async function over(wire, port, tab) {
+  await tab.addInitScript(([port, wire]) => {
+    const rewired = (url) => {
+      const changed = new URL(url, location);
+      if (changed.port === port && changed.pathname.startsWith("/v1/realtime/")) changed.port = wire;
+      return changed;
+    };
+    const { WebSocket, fetch } = globalThis;
+    globalThis.WebSocket = class extends WebSocket {
+      constructor(url) {
+        super(rewired(url));
+      }
+    };
+    globalThis.fetch = (url, options) => fetch(rewired(url), options);
+  }, [String(port), String(wire.port)]);
 }
 
 /** What of the run is shown. */
