@@ -5,6 +5,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     backup::Backup,
+    bench::Bench,
     cancel::Cancel,
     completions::Completions,
     exit::{EXIT_CODES, Failure},
@@ -48,6 +49,7 @@ enum Command {
     #[command(name = "gen")]
     Generate(Generate),
     Backup(Backup),
+    Bench(Bench),
     Completions(Completions),
 }
 
@@ -76,6 +78,13 @@ impl Cli {
             Command::Ready(ready) => one_thread()?.block_on(ready.run(output)),
             Command::Generate(generate) => one_thread()?.block_on(generate.run(output)),
             Command::Backup(backup) => backup.run(output),
+            Command::Bench(bench) => {
+                let runtime = many_threads()?;
+                let done = runtime.block_on(bench.run(output));
+                // What was put under load may still be waited for.
+                runtime.shutdown_background();
+                done
+            }
             Command::Completions(completions) => completions.run(),
         }
     }

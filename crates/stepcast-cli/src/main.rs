@@ -6,11 +6,12 @@
 //! - [`serve`]: `dev` and `start`, from settings to a server and back to nothing.
 //! - [`target`]: the server that the other commands talk to; [`data`]: JSON that they are given; [`output`]: what they print.
 //! - [`send`], [`publish`], [`tail`], [`runs`], [`cancel`], [`rerun`], [`token`], [`ready`], [`generate`], [`backup`],
-//!   [`completions`]: one command each.
+//!   [`completions`]: one command each; [`bench`]: load on a server, and what it costs.
 //! - [`logging`], [`traces`], [`span`], [`secret`]: log lines, spans for collectors, lengths of time, and what is never printed.
 
 mod args;
 mod backup;
+mod bench;
 mod cancel;
 mod completions;
 mod data;

@@ -17,6 +17,14 @@ pub(crate) struct Target {
         default_value = "http://127.0.0.1:8288"
     )]
     pub(crate) url: String,
+    #[command(flatten)]
+    keys: Keys,
+}
+
+/// What a server in production wants to see.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct Keys {
     /// The key for everything but events; also read from INNGEST_SIGNING_KEY. A server in dev mode on this machine wants none
     #[arg(
         long,
@@ -39,15 +47,17 @@ pub(crate) struct Target {
 impl Target {
     /// A client of it. Nothing is connected yet.
     pub(crate) fn client(self) -> Result<Client, Failure> {
-        let Self {
-            url,
-            signing_key,
-            event_key,
-        } = self;
-        let client = Client::new(&url).map_err(|error| Failure::usage(error.message()))?;
-        let signing_key = signing_key.or_else(|| environment("INNGEST_SIGNING_KEY"));
+        self.keys.client(&self.url)
+    }
+}
+
+impl Keys {
+    /// A client of the server at this address. Nothing is connected yet.
+    pub(crate) fn client(self, url: &str) -> Result<Client, Failure> {
+        let client = Client::new(url).map_err(|error| Failure::usage(error.message()))?;
+        let signing_key = self.signing_key();
         // A server may take several; each of them is good.
-        let event_key = event_key.into_iter().next();
+        let event_key = self.event_key.into_iter().next();
         let event_key = event_key.or_else(|| environment("INNGEST_EVENT_KEY"));
         let client = match signing_key {
             Some(key) => client.with_signing_key(key.into_text()),
@@ -57,6 +67,12 @@ impl Target {
             Some(key) => client.with_event_key(key.into_text()),
             None => client,
         })
+    }
+
+    /// The key for everything but events.
+    pub(crate) fn signing_key(&self) -> Option<Secret> {
+        let given = self.signing_key.clone();
+        given.or_else(|| environment("INNGEST_SIGNING_KEY"))
     }
 }
 

@@ -12,7 +12,7 @@ mod config;
 mod file;
 mod server;
 mod settings;
-mod signal;
+pub(crate) mod signal;
 mod token_secret;
 
 use std::path::PathBuf;

@@ -5,11 +5,11 @@ use tokio::sync::mpsc;
 use crate::exit::Failure;
 
 /// Signals that ask for the end: Ctrl-C and a polite kill.
-pub(super) struct Signals(mpsc::Receiver<()>);
+pub(crate) struct Signals(mpsc::Receiver<()>);
 
 impl Signals {
     /// Listens from now on.
-    pub(super) fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let (said, signals) = mpsc::channel(2);
         hear(said).map_err(|error| {
             Failure::failed(format!(
@@ -20,7 +20,7 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         if self.0.recv().await.is_none() {
             std::future::pending().await
         }

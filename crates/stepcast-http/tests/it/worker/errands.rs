@@ -129,7 +129,8 @@ async fn requests_go_on_beside_steps_and_end_with_their_run() {
         Reply::returned(&json!("ok")),
     ]);
     let gate = Arc::new(Semaphore::new(0));
-    lab.app.step("b", [Reply::ops(&[ran("b", json!(2))]).after(&gate)]);
+    lab.app
+        .step("b", [Reply::ops(&[ran("b", json!(2))]).after(&gate)]);
     let run = lab.go().await;
     lab.app.calls(3).await;
     gate.add_permits(1);

@@ -1,0 +1,94 @@
+//! `stepcast bench replay`: readers that begin at the start.
+
+use std::time::Instant;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    Measure,
+    crowd::{Crowd, ON_ITS_WAY, Reading},
+    frame::Mark,
+    load::{Payload, count},
+    publisher::{Promise, Publisher},
+    report::Report,
+    subject::{Meter, Subject},
+};
+use crate::exit::Failure;
+
+/// Messages in one write while the channel is filled.
+const BURST: usize = 64;
+
+/// Readers that begin at the start of a channel: CPU time per message, and how long each takes
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// Messages that the channel gets first; the server keeps 10,000 or 4 MiB of them, unless it is told otherwise
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    messages: u32,
+    /// Readers, which come at once
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    readers: u32,
+    #[command(flatten)]
+    payload: Payload,
+}
+
+impl Measure for Replay {
+    fn measure(self, subject: &Subject) -> Result<Report, Failure> {
+        let (channel, last) = (subject.channel(0), u64::from(self.messages));
+        self.fill(subject, &channel)?;
+        let reading = Reading {
+            target: subject.reading_target(&channel, "start")?,
+            channel: 0,
+            first: None,
+            caught_up: last,
+            is_stalled: false,
+        };
+        let readers = count(self.readers);
+        let before = subject.resident();
+        let meter = Meter::start(subject);
+        let crowd = Crowd::start(&subject.door(), Instant::now(), vec![reading; readers])?;
+        crowd.connected(readers)?;
+        // What does not come counts as lost.
+        let _ = crowd.wait_for(6 * ON_ITS_WAY, |sums| sums.caught_up == readers)?;
+        let spent = meter.read(subject);
+        let connected = subject.resident();
+        let sight = crowd.end(&[last])?;
+        let load = json!({ "messages": last, "readers": readers, "bytes": self.payload.bytes() });
+        let replayed = ("message replayed", sight.seen.delivered);
+        let report = Report::new("replay", load, subject, replayed, spent);
+        Ok(report
+            .with_latency(
+                "from the first reader's connecting to a reader's last message",
+                &sight.catching_up,
+            )
+            .with_sight(&sight)
+            .with_memory(subject, readers, before, connected))
+    }
+}
+
+impl Replay {
+    /// The last message is on disk with all before it.
+    fn fill(&self, subject: &Subject, channel: &str) -> Result<(), Failure> {
+        let numbers: Vec<u64> = (1..=u64::from(self.messages)).collect();
+        let (last, others) = numbers.split_last().expect("there is at least one");
+        let payload = |number: &u64| {
+            let mark = Mark {
+                number: *number,
+                at: 0,
+            };
+            mark.payload(self.payload.bytes())
+        };
+        let mut publisher = Publisher::connect(subject, Promise::AtOnce)?;
+        for burst in others.chunks(BURST) {
+            for number in burst {
+                publisher.add(channel, &payload(number));
+            }
+            publisher.send()?;
+            publisher.accepted(burst.len())?;
+        }
+        let mut publisher = Publisher::connect(subject, Promise::Durable)?;
+        publisher.add(channel, &payload(last));
+        publisher.send()?;
+        publisher.accepted(1)
+    }
+}
