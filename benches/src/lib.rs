@@ -1,4 +1,10 @@
-//! What the benchmarks share: a client that is not ours, and figures of many measurements.
+//! What the benchmarks share.
+//!
+//! - [`floor`]: the least that a server could do; [`load`]: `stepcast bench` against it, or against Stepcast.
+//! - Clients that are not ours, and figures of many measurements.
+
+pub mod floor;
+pub mod load;
 
 use std::{
     io::{BufReader, Read, Write},
@@ -99,6 +105,16 @@ impl AsyncClient {
         } else {
             Err(std::io::Error::other(answer))
         }
+    }
+
+    /// The socket, for reads that block. What was read ahead is lost.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn into_socket(self) -> std::io::Result<TcpStream> {
+        let socket = self.socket.into_inner().into_std()?;
+        socket.set_nonblocking(false)?;
+        Ok(socket)
     }
 
     /// The next text.
