@@ -270,10 +270,14 @@ async fn deliver(messages: u64, times: u64) -> Result<(), Failure> {
         }
         world.work.finish();
     }
-    // Whatever a shard has to do at its end it has done when the process ends.
     drop(sockets);
-    gateway.shutdown().await;
+    end(&gateway).await;
     Ok(())
+}
+
+/// What a shard does at its end it has done when the process ends, and is counted each time.
+async fn end(gateway: &Gateway) {
+    gateway.shutdown().await;
 }
 
 /// Publishes what becomes visible in one moment: the first message waits for its commit, and those behind it for the first.
@@ -337,6 +341,7 @@ async fn publish(times: u64) -> Result<(), Failure> {
             world.work.finish();
         }
     }
+    end(&gateway).await;
     Ok(())
 }
 
@@ -405,11 +410,11 @@ async fn replay(times: u64) -> Result<(), Failure> {
     let address = serve(&gateway).await?;
     let last = world.fill(KEPT).await?;
     let token = token(&gateway, last)?;
-    let end = format!("\"id\":\"{last}\"");
+    let newest = format!("\"id\":\"{last}\"");
     for _ in 0..times {
         let mut client = AsyncClient::connect(address, &token, "&v=1&from=start").await?;
-        while !client.read().await?.contains(&end) {}
+        while !client.read().await?.contains(&newest) {}
     }
-    gateway.shutdown().await;
+    end(&gateway).await;
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! - [`direction`]: which crate and which module may use which.
 //! - [`tidy`]: how long a file may be.
 //! - [`generated`]: whether generated files are those of their sources.
+//! - [`instructions`]: how many instructions the hot paths may take.
 //! - [`workspace`] and [`command`]: what cargo says about the repository, and running a program.
 
 #![expect(
@@ -16,6 +17,7 @@
 mod command;
 mod direction;
 mod generated;
+mod instructions;
 mod sources;
 mod stage;
 mod tidy;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["verify", names @ ..] => verify(names),
+        ["baseline"] => Workspace::read().and_then(|workspace| instructions::accept(&workspace)),
         [] | ["help" | "--help" | "-h"] => {
             print!("{}", help());
             Ok(())
@@ -78,10 +81,11 @@ fn help() -> String {
         "cargo xtask verify            run every stage but `builds`, in this order, until one fails\n\
          cargo xtask verify --all      run every stage\n\
          cargo xtask verify <stage>…   run only these\n\
+         cargo xtask baseline          take what `verify instructions` counts as what later changes are held against\n\
          cargo xtask help              print this\n\nstages:\n",
     );
     for stage in Stage::ALL.into_iter().chain(Stage::MORE) {
-        text.push_str(&format!("  {:<10} {}\n", stage.name(), stage.summary()));
+        text.push_str(&format!("  {:<12} {}\n", stage.name(), stage.summary()));
     }
     text
 }

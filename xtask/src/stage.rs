@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{command::Tool, direction, generated, tidy, tools, workspace::Workspace};
+use crate::{command::Tool, direction, generated, instructions, tidy, tools, workspace::Workspace};
 
 /// Sets of features that the library has to build with.
 const FEATURES: [&str; 3] = ["", "client", "embedded"];
@@ -19,6 +19,7 @@ pub(crate) enum Stage {
     Tests,
     Features,
     Generated,
+    Instructions,
     Npm,
     E2e,
     Builds,
@@ -26,7 +27,7 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// The stages of a whole run, in its order: what is quick and fails often comes first.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Tools,
         Self::Fmt,
         Self::Clippy,
@@ -36,6 +37,7 @@ impl Stage {
         Self::Tests,
         Self::Features,
         Self::Generated,
+        Self::Instructions,
         Self::Npm,
         Self::E2e,
     ];
@@ -79,6 +81,7 @@ impl Stage {
             Self::Tests => "tests",
             Self::Features => "features",
             Self::Generated => "generated",
+            Self::Instructions => "instructions",
             Self::Npm => "npm",
             Self::E2e => "e2e",
             Self::Builds => "builds",
@@ -98,6 +101,7 @@ impl Stage {
                 "the library with each of its features alone and without any, the binary without any"
             }
             Self::Generated => "the TypeScript of the examples' channels is up to date",
+            Self::Instructions => "hot paths execute hardly more instructions than before",
             Self::Npm => "the npm package: types, tests, exports and size",
             Self::E2e => {
                 "the examples, the npm package and apps of npm inngest, on a terminal and in a browser"
@@ -160,6 +164,7 @@ impl Stage {
                     .try_for_each(|features| check_with(workspace, features).run())
             }
             Self::Generated => generated::check(workspace),
+            Self::Instructions => instructions::check(workspace),
             Self::Npm => {
                 tools::npm_packages(&workspace.package())?;
                 Tool::new("npm", &["run", "check"])

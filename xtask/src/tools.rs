@@ -25,7 +25,8 @@ pub(crate) fn install_missing(workspace: &Workspace) -> Result<(), String> {
     node()?;
     npm_packages(&workspace.e2e())?;
     npm_packages(&workspace.package())?;
-    chromium()
+    chromium()?;
+    valgrind()
 }
 
 fn nextest() -> Result<(), String> {
@@ -86,10 +87,25 @@ fn chromium() -> Result<(), String> {
         found("chromium", &browser.display().to_string());
         return Ok(());
     }
+    from_debian("chromium", "Chromium or Google Chrome")
+}
+
+fn valgrind() -> Result<(), String> {
+    match Tool::new("valgrind", &["--version"]).output() {
+        Ok(version) => {
+            found("valgrind", version.trim());
+            Ok(())
+        }
+        Err(_) => from_debian("valgrind", "Valgrind"),
+    }
+}
+
+/// Installs a package of Debian and Ubuntu.
+fn from_debian(package: &str, what: &str) -> Result<(), String> {
     if on_path("apt-get").is_none() {
-        return Err("no Chromium on PATH and no apt-get to install it; \
-                    install Chromium or Google Chrome by hand and run this stage again"
-            .to_owned());
+        return Err(format!(
+            "no {what} on PATH and no apt-get to install it; install it by hand and run this stage again"
+        ));
     }
     as_root(&["apt-get", "update"])?;
     as_root(&[
@@ -97,7 +113,7 @@ fn chromium() -> Result<(), String> {
         "install",
         "-y",
         "--no-install-recommends",
-        "chromium",
+        package,
     ])
 }
 
