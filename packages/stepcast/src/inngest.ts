@@ -29,6 +29,8 @@ type DataOf<TTopic extends AnyTopic> = unknown extends InferInput<TTopic["config
 /** The step in whose handler somebody publishes. */
 interface Place {
   readonly stepId: string;
+  /** The hash of its id, which any header can hold. */
+  readonly hash: string;
   readonly attempt: number;
   readonly counter: Counter;
 }
@@ -61,7 +63,7 @@ export class PublishMiddleware extends Middleware.BaseMiddleware {
     const publish: Publish = async (topic, data) => {
       const place = this.#place.getStore();
       const said = (place?.counter ?? body).next(topic.channel, topic.topic, data);
-      const where = place ? `${place.stepId}:${place.attempt}` : "body";
+      const where = place ? `${place.hash}:${place.attempt}` : "body";
       const origin = place ? { stepId: place.stepId, attempt: place.attempt } : {};
       await stepcast.realtime.publish<unknown>(topic, data, { runId, idempotencyKey: `${runId}:${where}:${said}`, ...origin });
     };
@@ -69,7 +71,8 @@ export class PublishMiddleware extends Middleware.BaseMiddleware {
   }
 
   override wrapStepHandler({ ctx, next, stepInfo }: Middleware.WrapStepHandlerArgs): Promise<unknown> {
-    const place = { stepId: recordedId(stepInfo.options.id, stepInfo.hashedId), attempt: ctx.attempt + 1, counter: new Counter() };
+    const { options, hashedId: hash } = stepInfo;
+    const place = { stepId: recordedId(options.id, hash), hash, attempt: ctx.attempt + 1, counter: new Counter() };
     return this.#place.run(place, next);
   }
 }

@@ -101,6 +101,16 @@ test("a step whose id is used again is named as it is recorded", async () => {
   expect(said).toEqual(["stream", "stream", "stream", "stream:1", "stream:1", "stream:1"]);
 });
 
+test("steps may have ids of any letters and any length", async () => {
+  for (const id of ["生成", "é", "x".repeat(2_000)]) {
+    const { call, published } = served(id);
+    expect((await call(0, {})).status).toBe(206);
+    const { key, query } = published[1] ?? {};
+    expect(query?.["step_id"]).toBe(id);
+    expect(key).toMatch(/^[!-~]{1,200}$/);
+  }
+});
+
 test("another attempt of a step says its own", async () => {
   const { call, published } = served();
   await call(0, {});
