@@ -32,6 +32,9 @@ pub const MEMO_BYTES: usize = 4 * 1024 * 1024;
 pub const RUN_STATE_BYTES: usize = 32 * 1024 * 1024;
 /// Steps of one run.
 pub const STEPS_PER_RUN: usize = 1_000;
+/// Channels and topics on which an attempt of a step speaks at most, when it is executed outside of this process. What it says elsewhere is
+/// published without being attributed to it.
+pub const TOPICS_PER_ATTEMPT: usize = 1_000;
 /// Functions whose runs are counted by themselves; those of the others are counted together.
 pub const COUNTED_FUNCTIONS: usize = 200;
 /// Runs that have their function in memory.

@@ -12,7 +12,8 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 use stepcast_protocol::{
-    ChannelName, Cursor, Event, EventId, RunId, limits, sdk::internal::FUNCTION_FAILED,
+    ChannelName, Cursor, Event, EventId, Origin, RunId, StepId, limits,
+    sdk::internal::FUNCTION_FAILED,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -247,8 +248,8 @@ impl RunCell {
         Ok(accepted)
     }
 
-    /// The same for one that readers see after its commit, which is to be awaited. With a key it is published once under this lease: what
-    /// was said under an earlier one and has no result is taken back.
+    /// The same for one that readers see after its commit, which is to be awaited. With a key it is published once by this attempt under this
+    /// lease: what was said by an attempt that failed, or under an earlier lease and has no result, is taken back.
     pub(super) fn publish_durably(
         self: &Arc<Self>,
         runs: &Runs,
@@ -266,7 +267,7 @@ impl RunCell {
         }
         let admitted = published.admit(&origin, channel.name(), &draft, false)?;
         let now = runs.0.clock.now();
-        let key = key.map(|key| format!("{lease}:{key}"));
+        let key = key.map(|key| key_under(lease, &origin, key));
         let expect = key.iter().map(|key| {
             let channel = channel.name().clone();
             Expect::PublishKeyIsFree(channel, key.clone(), now)
@@ -371,6 +372,12 @@ impl RunCell {
             .into_iter()
             .for_each(|envelope| envelope.answer(Err(error.clone().into())));
     }
+}
+
+/// The key of an attempt's message: what another attempt has said with it does not stand any more.
+fn key_under(lease: u32, origin: &Origin, key: &str) -> String {
+    let step = origin.step.as_ref().map_or("", StepId::as_str);
+    format!("{lease}.{}.{}:{step}{key}", origin.attempt, step.len())
 }
 
 fn held_lease(run: &RunState) -> u32 {

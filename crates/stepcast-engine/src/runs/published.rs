@@ -163,6 +163,25 @@ impl Published {
         })
     }
 
+    /// Whether somebody outside of this process may speak here. Steps, channels and topics are what he says they are, so there is a bound.
+    pub(super) fn has_room(
+        &self,
+        origin: &Origin,
+        channel: &ChannelName,
+        topic: &TopicName,
+    ) -> bool {
+        match self.attempts.get(&attempt_of(origin)) {
+            None => self.attempts.len() < limits::STEPS_PER_RUN,
+            Some(said) => {
+                said.topics.len() < limits::TOPICS_PER_ATTEMPT
+                    || said
+                        .topics
+                        .iter()
+                        .any(|known| known.topic == *topic && known.channel.name() == channel)
+            }
+        }
+    }
+
     /// A message was posted.
     pub(super) fn note(
         &mut self,

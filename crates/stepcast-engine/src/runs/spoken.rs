@@ -38,6 +38,12 @@ impl Runs {
             step: None,
             attempt: cell.lock().run.row.attempt,
         };
+        if !cell
+            .published()
+            .has_room(&origin, channel.name(), &draft.topic)
+        {
+            return Ok(Err(draft));
+        }
         let said = Draft {
             origin: Some(Arc::new(origin)),
             ..draft.clone()
@@ -63,7 +69,7 @@ impl Runs {
         let Some((cell, lease)) = self.speaker(run) else {
             return Ok(None);
         };
-        let Some(said) = said_in(&cell, attempt, draft) else {
+        let Some(said) = said_in(&cell, attempt, channel, draft) else {
             return Ok(None);
         };
         self.0.hub.prepare(channel, &said.topic, &said.keep).await?;
@@ -86,7 +92,7 @@ impl Runs {
         let Some((cell, lease)) = self.speaker(run) else {
             return Ok(None);
         };
-        let Some(said) = said_in(&cell, attempt, draft) else {
+        let Some(said) = said_in(&cell, attempt, channel, draft) else {
             return Ok(None);
         };
         self.0.hub.prepare(channel, &said.topic, &said.keep).await?;
@@ -110,8 +116,13 @@ impl Runs {
     }
 }
 
-/// What an attempt says, under the number that it has on record; nothing when it is over.
-fn said_in(cell: &RunCell, attempt: &StepAttempt, draft: Draft) -> Option<Draft> {
+/// What an attempt says, under the number that it has on record; nothing when it is over, or more is said than could be.
+fn said_in(
+    cell: &RunCell,
+    attempt: &StepAttempt,
+    channel: &Channel,
+    draft: Draft,
+) -> Option<Draft> {
     let StepAttempt { step, attempt } = attempt;
     let number = cell.lock().run.attempt_of(step)?;
     let origin = Origin {
@@ -119,7 +130,11 @@ fn said_in(cell: &RunCell, attempt: &StepAttempt, draft: Draft) -> Option<Draft>
         step: Some(step.clone()),
         attempt: number,
     };
-    (*attempt >= number).then(|| Draft {
+    let has_room = cell
+        .published()
+        .has_room(&origin, channel.name(), &draft.topic);
+    let is_its = *attempt >= number && has_room;
+    is_its.then(|| Draft {
         origin: Some(Arc::new(origin)),
         ..draft
     })

@@ -29,6 +29,16 @@ async fn says(life: &Life, run: RunId, n: u64) {
 
 /// What an attempt of the step `s` says; with a key it is waited for and once.
 async fn says_in_step(life: &Life, run: RunId, attempt: u32, key: Option<&str>, n: u64) -> Cursor {
+    says_in(life, run, ("s", attempt), key, n).await
+}
+
+async fn says_in(
+    life: &Life,
+    run: RunId,
+    (step, attempt): (&str, u32),
+    key: Option<&str>,
+    n: u64,
+) -> Cursor {
     let publication = Publication {
         channel: channel_name("c"),
         topic: TopicName::parse("t").unwrap(),
@@ -38,7 +48,7 @@ async fn says_in_step(life: &Life, run: RunId, attempt: u32, key: Option<&str>, 
         key: key.map(str::to_owned),
     };
     let attempt = StepAttempt {
-        step: StepId::parse("s").unwrap(),
+        step: StepId::parse(step).unwrap(),
         attempt,
     };
     let said = life.engine.publish_in_step(publication, &attempt).await;
@@ -185,6 +195,42 @@ async fn what_an_attempt_of_a_step_has_said_stands_and_falls_with_it() {
     assert_eq!(standing(&life).await, [3, 4, 5]);
     run.does("s").await;
     assert_eq!(standing(&life).await, [3, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_key_of_an_attempt_that_failed_is_free_for_the_next() {
+    let world = world();
+    let mut life = world.open().await;
+    let mut run = life.start().await;
+    let id = run.run.id;
+    says_in_step(&life, id, 1, Some("k"), 1).await;
+    says_in(&life, id, ("sk", 1), Some(""), 2).await;
+    run.lease().step_failed(
+        key("s", Verb::Run),
+        failure(BodyFate::Stands),
+        Retry::times(3),
+    );
+    run.update().await;
+    assert_eq!(standing(&life).await, [2]);
+    says_in_step(&life, id, 2, Some("k"), 1).await;
+    assert_eq!(standing(&life).await, [2, 1]);
+}
+
+#[tokio::test]
+async fn steps_that_are_made_up_are_nobodys_beyond_a_bound() {
+    let world = world();
+    let mut life = world.open().await;
+    let mut run = life.start().await;
+    let id = run.run.id;
+    let steps = u64::try_from(limits::STEPS_PER_RUN).unwrap();
+    for n in 0..steps + 2 {
+        says_in(&life, id, (&format!("step {n}"), 1), None, n).await;
+    }
+    says_in(&life, id, ("step 0", 1), None, steps + 2).await;
+    run.lease()
+        .failed(failure(BodyFate::Usual), Retry::times(3));
+    run.is_over().await;
+    assert_eq!(standing(&life).await, [steps, steps + 1]);
 }
 
 #[tokio::test]
