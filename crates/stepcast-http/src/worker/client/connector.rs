@@ -143,13 +143,14 @@ impl Service<Uri> for Elsewhere {
         if let Some(Err(beyond)) = address.map(|address| self.reach.check(address)) {
             return Box::pin(async move { Err(beyond.into()) });
         }
-        let (tcp, own) = (self.tcp.call(uri), Arc::clone(&self.own));
+        let (tcp, own, reach) = (self.tcp.call(uri), Arc::clone(&self.own), self.reach);
         Box::pin(async move {
             let stream = tcp.await?;
             let (peer, local) = (stream.inner().peer_addr()?, stream.inner().local_addr()?);
             if is_one_of(&own, peer, local) {
                 return Err(ConnectError::Itself(peer).into());
             }
+            reach.check_connection(peer.ip(), local.ip())?;
             Ok(stream)
         })
     }

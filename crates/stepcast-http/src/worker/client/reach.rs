@@ -18,6 +18,8 @@ pub(super) enum Reach {
     /// All: whoever named them runs the server.
     Anywhere,
     /// Those of the internet: not this machine, nor the network it is in.
+    ///
+    /// An address that the network in front of this machine translates to it cannot be told from anybody else's.
     Internet,
 }
 
@@ -27,6 +29,20 @@ impl Reach {
     pub(super) fn check(self, address: IpAddr) -> Result<(), ConnectError> {
         match self {
             Self::Internet if !is_public(address) => Err(ConnectError::Private(address)),
+            Self::Anywhere | Self::Internet => Ok(()),
+        }
+    }
+
+    /// The same for a connection that has come about: an address of the internet may be this machine's own, whatever listens there.
+    ///
+    /// # Errors
+    /// [`ConnectError::Private`] for a connection that leads beyond this reach.
+    pub(super) fn check_connection(self, peer: IpAddr, local: IpAddr) -> Result<(), ConnectError> {
+        self.check(peer)?;
+        match self {
+            Self::Internet if peer.to_canonical() == local.to_canonical() => {
+                Err(ConnectError::Private(peer))
+            }
             Self::Anywhere | Self::Internet => Ok(()),
         }
     }
@@ -92,6 +108,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         | [169, 254, ..]
         | [172, 16..=31, ..]
         | [192, 168, ..]
+        // What a cloud's machines find their host under.
+        | [168, 63, 129, 16]
         // Between providers and their customers.
         | [100, 64..=127, ..]
         // Protocols, relays, examples, measurements.
@@ -131,6 +149,7 @@ mod tests {
             "100.64.0.1",
             "127.0.0.1",
             "127.255.0.1",
+            "168.63.129.16",
             "169.254.169.254",
             "172.16.0.1",
             "172.31.255.255",
@@ -147,6 +166,7 @@ mod tests {
             "::1",
             "::ffff:127.0.0.1",
             "::ffff:10.0.0.1",
+            "::ffff:168.63.129.16",
             "::7f00:1",
             "64:ff9b::7f00:1",
             "64:ff9b:1::808:808",
@@ -165,6 +185,7 @@ mod tests {
             "1.1.1.1",
             "100.63.255.255",
             "100.128.0.1",
+            "168.63.129.17",
             "172.15.0.1",
             "172.32.0.1",
             "192.0.1.1",
@@ -177,6 +198,23 @@ mod tests {
             "2002:808:808::",
         ] {
             assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_public_address_of_this_machine_is_this_machine() {
+        for (peer, local, reaches) in [
+            ("1.1.1.1", "1.1.1.1", false),
+            ("::ffff:1.1.1.1", "1.1.1.1", false),
+            ("2606:4700::1111", "2606:4700::1111", false),
+            ("127.0.0.1", "1.1.1.1", false),
+            ("1.1.1.1", "8.8.8.8", true),
+            ("1.1.1.1", "10.0.0.5", true),
+        ] {
+            let [peer, local] = [peer, local].map(|text| text.parse().unwrap());
+            let checked = Reach::Internet.check_connection(peer, local);
+            assert_eq!(checked.is_ok(), reaches, "{peer} from {local}");
+            assert!(Reach::Anywhere.check_connection(peer, local).is_ok());
         }
     }
 
