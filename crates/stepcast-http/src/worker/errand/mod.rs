@@ -126,11 +126,19 @@ fn wrong(sentence: impl ToString) -> RunError {
     RunError::new(ErrorCode::BadRequest, sentence)
 }
 
-/// A URL as it may be shown: without what may be secret.
+/// A URL as it may be shown: without what may be secret, its query, a user and a password.
 pub(super) fn shown(url: &str) -> String {
     const CHARS: usize = 200;
     let public = url.split(['?', '#']).next().unwrap_or_default();
-    public.chars().take(CHARS).collect()
+    let host_at = public.find("//").map_or(0, |slashes| slashes + 2);
+    let (scheme, rest) = public.split_at(host_at);
+    let path_at = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(path_at);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
+        .chars()
+        .take(CHARS)
+        .collect()
 }
 
 #[cfg(test)]

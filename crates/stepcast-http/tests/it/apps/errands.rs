@@ -44,6 +44,28 @@ async fn redirects_are_followed_to_their_end() {
 }
 
 #[tokio::test]
+async fn a_body_is_not_sent_on_to_somebody_else() {
+    let other = ScriptedApp::start(async |_| answer(200, &[], "thanks")).await;
+    let to = format!("http://user:secret@{}/", other.address);
+    for (location, part) in [
+        (other.url(), format!("to http://{};", other.address)),
+        (to, format!("redirects to http://{}/,", other.address)),
+    ] {
+        let app = ScriptedApp::start(move |_| {
+            let location = location.clone();
+            async move { answer(307, &[("location", &*location)], "") }
+        })
+        .await;
+        let opts = json!({"url": app.url(), "method": "POST", "body": "secret"});
+        let error = run(ClientOptions::default(), opts).await.unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains(&part) && !said.contains("secret"), "{said}");
+        assert!(!error.is_retryable());
+    }
+    assert!(other.seen.lock().is_empty());
+}
+
+#[tokio::test]
 async fn what_brings_nothing_is_said_in_a_sentence() {
     let ring = ScriptedApp::start(async |_| answer(302, &[("location", "/round")], "")).await;
     let large = vec![b'x'; limits::MEMO_BYTES + 1];
