@@ -1,6 +1,6 @@
 //! What the answer to an errand comes to, as the result of the step.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -44,6 +44,26 @@ struct Fetched<'a> {
     body: Option<&'a str>,
 }
 
+/// Takes what the result of a step may have: what is short on the wire may be long as JSON.
+#[derive(Default)]
+struct Bounded {
+    written: Vec<u8>,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.written.len() + bytes.len() > limits::MEMO_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.written.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Statuses of responses without a body. Those in JavaScript refuse even an empty one.
 const WITHOUT_BODY: [u16; 3] = [204, 205, 304];
 /// How much of a refusal is shown.
@@ -60,16 +80,10 @@ impl Errand {
             terminal: !error.is_retryable(),
             ..Failure::of(RunError::new(error.code(), error))
         })?;
-        let json = match self.purpose {
+        match self.purpose {
             Purpose::Fetch => brought.fetched(),
             Purpose::Model => brought.inferred(now),
-        }?;
-        if json.len() > limits::MEMO_BYTES {
-            let url = shown(&brought.url);
-            let error = ErrandError::TooLarge { url };
-            return Err(Failure::terminal(error.code(), error));
         }
-        Ok(json)
     }
 }
 
@@ -96,8 +110,11 @@ impl Brought {
             headers,
             body: (!WITHOUT_BODY.contains(&self.status)).then_some(text),
         };
-        let json = serde_json::to_vec(&fetched).expect("strings can always be written as JSON");
-        Ok(json.into())
+        let mut json = Bounded::default();
+        match serde_json::to_writer(&mut json, &fetched) {
+            Ok(()) => Ok(json.written.into()),
+            Err(_) => Err(self.too_large()),
+        }
     }
 
     fn inferred(&self, now: Timestamp) -> Result<Bytes, Failure> {
@@ -105,6 +122,7 @@ impl Brought {
             return Err(self.refused(now));
         }
         match Json::try_from(&self.body) {
+            Ok(json) if json.get().len() > limits::MEMO_BYTES => Err(self.too_large()),
             Ok(json) => Ok(json.into()),
             Err(_) => Err(self.unusable("JSON")),
         }
@@ -132,6 +150,12 @@ impl Brought {
             pause: pause.map(|after| after.wait(now)),
             ..Failure::of(RunError::new(ErrorCode::BadResult, text))
         }
+    }
+
+    fn too_large(&self) -> Failure {
+        let url = shown(&self.url);
+        let error = ErrandError::TooLarge { url };
+        Failure::terminal(error.code(), error)
     }
 
     fn unusable(&self, expected: &str) -> Failure {

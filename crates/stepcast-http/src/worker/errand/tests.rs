@@ -281,10 +281,26 @@ fn a_fetched_response_is_a_result_whatever_its_status() {
     assert!(failure.terminal && failure.error.message.contains("UTF-8"));
     let odd = errand.outcome(Ok(brought(999, &[], "")), NOW).unwrap_err();
     assert!(odd.terminal, "`new Response` refuses such a status");
-    // What is short on the wire may be long as JSON.
-    let long = brought(200, &[], &"\u{1}".repeat(limits::MEMO_BYTES));
-    let failure = errand.outcome(Ok(long), NOW).unwrap_err();
-    assert_eq!(failure.error.code, "too_large");
+}
+
+#[test]
+fn what_is_short_on_the_wire_may_be_too_long_as_json() {
+    let errand = fetch(&json!({"url": "https://x"})).unwrap();
+    let outcome = |controls: usize, rest: usize| {
+        let body = "\u{1}".repeat(controls) + &"x".repeat(rest);
+        errand.outcome(Ok(brought(200, &[], &body)), NOW)
+    };
+    let around = outcome(0, 0).unwrap().len();
+    // Each control character is six bytes as JSON.
+    let controls = (limits::MEMO_BYTES - around) / 6;
+    let rest = (limits::MEMO_BYTES - around) % 6;
+    let full = outcome(controls, rest).unwrap();
+    assert_eq!(full.len(), limits::MEMO_BYTES);
+    for (controls, rest) in [(controls, rest + 1), (limits::MEMO_BYTES, 0)] {
+        let failure = outcome(controls, rest).unwrap_err();
+        assert!(failure.terminal);
+        assert_eq!(failure.error.code, "too_large");
+    }
 }
 
 #[test]
