@@ -165,10 +165,18 @@ pub const SERVED_PAUSE_JITTER: Duration = Duration::from_secs(30);
 pub const APP_CONNECT: Duration = Duration::from_secs(10);
 /// How long a call to an app may take unless the server says otherwise.
 pub const APP_CALL: Duration = Duration::from_secs(2 * 60 * 60);
-/// How long a request that a function has the server make may take, with all its redirects.
+/// How long a request that a function has the server make may take, with all its redirects and with the wait for its turn.
 pub const ERRAND: Duration = Duration::from_secs(10 * 60);
 /// How many such requests a server makes at once; others wait for their turn.
 pub const ERRANDS: usize = 256;
+/// How many of them may be of one function.
+pub const ERRANDS_PER_FUNCTION: usize = 64;
+/// Bytes of the head of an answer to such a request.
+pub const ERRAND_HEAD_BYTES: usize = 64 * 1024;
+/// Bytes of the body of such an answer for which there is always room.
+pub const ERRAND_FIRST_BYTES: usize = 64 * 1024;
+/// Bytes of the bodies of all such answers that are in memory at once. Longer answers are read on when there is room.
+pub const ERRAND_ANSWERS_BYTES: usize = 64 * 1024 * 1024;
 /// How often such a request is redirected.
 pub const ERRAND_REDIRECTS: usize = 10;
 /// How long an app may take to say what functions it has.

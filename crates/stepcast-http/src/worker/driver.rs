@@ -199,7 +199,7 @@ impl Driver {
 
     fn run(&mut self, step: StepHash, attempt: u32, errand: Errand) {
         self.began(step, attempt);
-        let brought = self.shared.caller.run(errand.clone());
+        let brought = self.shared.caller.run(&self.function, errand.clone());
         let run = async move { (step, errand, brought.await) };
         self.errands.push(Box::pin(run));
     }

@@ -33,8 +33,12 @@ pub trait Caller: Send + Sync + 'static {
     /// Sends a request and reads the answer. Dropping the future ends the request.
     fn call(&self, request: CallRequest) -> BoxFuture<'static, Result<Answered, CallError>>;
 
-    /// Makes a request that a function has the server make. Dropping the future ends the request.
-    fn run(&self, errand: Errand) -> BoxFuture<'static, Result<Brought, ErrandError>>;
+    /// Makes a request that this function has the server make. Dropping the future ends the request.
+    fn run(
+        &self,
+        function: &FunctionId,
+        errand: Errand,
+    ) -> BoxFuture<'static, Result<Brought, ErrandError>>;
 }
 
 /// A `POST` to an app, but for its signature.

@@ -3,13 +3,16 @@
 //! - `connector`: connections, plain and with TLS; never one to this server itself. `reach`: where to they may lead.
 //! - `tls`: where the cryptography for them comes from.
 //! - `signer`: signatures of requests and answers.
-//! - `errands`: requests that functions have the server make, to others than apps.
+//! - `errands`: requests that functions have the server make, to others than apps. `places` and `room`: how many of them, and how much of their
+//!   answers, there may be at once.
 //!
 //! Follows no redirect of an app: a function's URL is registered, and what is sent there is for nobody else.
 
 mod connector;
 mod errands;
+mod places;
 mod reach;
+mod room;
 mod signer;
 mod tls;
 
@@ -26,14 +29,16 @@ use hyper_util::{
 };
 use stepcast_engine::clock::Clock;
 use stepcast_protocol::{
-    limits,
+    FunctionId, limits,
     sdk::{SigningKey, headers},
 };
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 
 use self::{
     connector::{ConnectError, Connector},
+    places::Places,
     reach::Reach,
+    room::Room,
     signer::Signer,
 };
 use super::{
@@ -103,7 +108,8 @@ impl ClientOptions {
         Self { call, ..self }
     }
 
-    /// How long a request that a function has the server make may take, with all its redirects; [`limits::ERRAND`].
+    /// How long a request that a function has the server make may take, with all its redirects and with the wait for its turn;
+    /// [`limits::ERRAND`].
     #[must_use]
     pub fn with_errand_timeout(self, errand: Duration) -> Self {
         Self { errand, ..self }
@@ -117,8 +123,8 @@ pub struct AppClient(Arc<Inner>);
 struct Inner {
     http: Client<Connector, Full<Bytes>>,
     errands: Client<Connector, Full<Bytes>>,
-    /// What is left of [`limits::ERRANDS`].
-    errands_left: Semaphore,
+    places: Places,
+    room: Room,
     signer: Signer,
     clock: Clock,
     options: ClientOptions,
@@ -154,23 +160,21 @@ impl AppClient {
     #[must_use]
     pub fn new(clock: Clock, options: ClientOptions) -> Self {
         let tls = tls::config();
-        let client = |reach| {
+        let connector = |reach| {
             let own = options.own.clone();
-            let connector = Connector::new(own, reach, options.connect, tls.clone());
-            Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(IDLE)
-                .pool_max_idle_per_host(IDLE_PER_APP)
-                .build(connector)
+            Connector::new(own, reach, options.connect, tls.clone())
         };
         let reach = match options.kind {
             ServerKind::Dev => Reach::Anywhere,
             ServerKind::Cloud => Reach::Internet,
         };
         Self(Arc::new(Inner {
-            http: client(Reach::Anywhere),
-            errands: client(reach),
-            errands_left: Semaphore::new(limits::ERRANDS),
+            http: builder().build(connector(Reach::Anywhere)),
+            errands: builder()
+                .http1_max_buf_size(limits::ERRAND_HEAD_BYTES)
+                .build(connector(reach)),
+            places: Places::new(limits::ERRANDS, limits::ERRANDS_PER_FUNCTION),
+            room: Room::new(),
             signer: Signer::new(&options.keys, options.kind),
             clock,
             options,
@@ -238,8 +242,12 @@ impl Caller for AppClient {
         async move { client.request(Method::POST, request, patience).await }.boxed()
     }
 
-    fn run(&self, errand: Errand) -> BoxFuture<'static, Result<Brought, ErrandError>> {
-        self.run_errand(errand)
+    fn run(
+        &self,
+        function: &FunctionId,
+        errand: Errand,
+    ) -> BoxFuture<'static, Result<Brought, ErrandError>> {
+        self.run_errand(function.clone(), errand)
     }
 }
 
@@ -247,6 +255,15 @@ impl fmt::Debug for AppClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AppClient").field(&self.0.options).finish()
     }
+}
+
+fn builder() -> legacy::Builder {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(IDLE_PER_APP);
+    builder
 }
 
 fn signed(

@@ -53,12 +53,24 @@ pub enum ErrandError {
         cause: String,
     },
     /// It took too long.
-    #[error("{url} took longer than {limit:?}; ask for less at once")]
+    #[error(
+        "{url} took longer than {limit:?}, the wait for its turn included; ask for less at once"
+    )]
     TimedOut {
         /// The URL.
         url: String,
         /// How long everything may take.
         limit: Duration,
+    },
+    /// It was given up while it waited for what other errands had.
+    #[error("{url} was given up after {limit:?}, while it waited for {awaited}")]
+    Crowded {
+        /// The URL.
+        url: String,
+        /// How long everything may take.
+        limit: Duration,
+        /// What it waited for.
+        awaited: Awaited,
     },
     /// The connection ended before the answer did.
     #[error("the connection to {url} broke: {cause}")]
@@ -97,6 +109,41 @@ pub enum ErrandError {
     },
 }
 
+/// What errands have only so much of together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// A place among those of its function.
+    PlaceOfFunction,
+    /// A place among those of all functions.
+    PlaceOfAll,
+    /// Room for its answer.
+    Room,
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PlaceOfFunction => write!(
+                f,
+                "its turn, as at most {} requests of one function are made at once; limit the function's `concurrency`, or make the request \
+                 inside `step.run`",
+                limits::ERRANDS_PER_FUNCTION
+            ),
+            Self::PlaceOfAll => write!(
+                f,
+                "its turn, as at most {} requests of all functions are made at once; limit the `concurrency` of functions, or make the \
+                 request inside `step.run`",
+                limits::ERRANDS
+            ),
+            Self::Room => write!(
+                f,
+                "room, as at most {} bytes of all answers are held at once; ask for less at once, or make the request inside `step.run`",
+                limits::ERRAND_ANSWERS_BYTES
+            ),
+        }
+    }
+}
+
 impl ErrandError {
     /// The code this has on the step.
     #[must_use]
@@ -105,7 +152,7 @@ impl ErrandError {
             Self::Unreachable { .. } | Self::Broken { .. } | Self::Redirect { .. } => {
                 ErrorCode::Unreachable
             }
-            Self::TimedOut { .. } => ErrorCode::TimedOut,
+            Self::TimedOut { .. } | Self::Crowded { .. } => ErrorCode::TimedOut,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::Forbidden { .. } => ErrorCode::Forbidden,
         }
@@ -115,7 +162,10 @@ impl ErrandError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Broken { .. } => true,
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Crowded { .. }
+            | Self::Broken { .. } => true,
             Self::TooLarge { .. } | Self::Redirect { .. } | Self::Forbidden { .. } => false,
         }
     }

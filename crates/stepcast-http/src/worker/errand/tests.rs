@@ -337,9 +337,17 @@ fn what_may_pass_is_tried_again() {
     let errand = fetch(&json!({"url": "https://x"})).unwrap();
     let url = || "https://x".to_owned();
     let limit = limits::ERRAND;
+    let crowded = |awaited| ErrandError::Crowded {
+        url: url(),
+        limit,
+        awaited,
+    };
     for (error, terminal) in [
         (ErrandError::TimedOut { url: url(), limit }, false),
         (ErrandError::TooLarge { url: url() }, true),
+        (crowded(Awaited::PlaceOfFunction), false),
+        (crowded(Awaited::PlaceOfAll), false),
+        (crowded(Awaited::Room), false),
     ] {
         let failure = errand.outcome(Err(error.clone()), NOW).unwrap_err();
         assert_eq!(failure.terminal, terminal);

@@ -12,7 +12,7 @@ use stepcast_http::{
     worker::{AppClient, Brought, Caller, ClientOptions, ErrandError, errand},
 };
 use stepcast_protocol::{
-    ErrorCode, limits,
+    ErrorCode, FunctionId, limits,
     sdk::{Action, Json},
 };
 
@@ -21,7 +21,10 @@ use super::scripted::{ScriptedApp, answer};
 async fn run(options: ClientOptions, opts: Value) -> Result<Brought, ErrandError> {
     let request = Json::parse(opts.to_string().as_bytes()).unwrap();
     let errand = errand::of(&Action::Gateway { request }).unwrap().unwrap();
-    AppClient::new(Clock::system(), options).run(errand).await
+    let function = FunctionId::parse("app-f").unwrap();
+    AppClient::new(Clock::system(), options)
+        .run(&function, errand)
+        .await
 }
 
 async fn get(url: &str) -> Result<Brought, ErrandError> {
@@ -78,12 +81,16 @@ async fn what_brings_nothing_is_said_in_a_sentence() {
         b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf".to_vec(),
     ))
     .await;
+    let long = "x".repeat(limits::ERRAND_HEAD_BYTES);
+    let head = format!("HTTP/1.1 200 OK\r\nx: {long}\r\n\r\n");
+    let head = ScriptedApp::raw(Some(head.into_bytes())).await;
     let file =
         ScriptedApp::start(async |_| answer(302, &[("location", "file:///etc/passwd")], "")).await;
     for (url, code, part) in [
         (ring.url(), ErrorCode::Unreachable, "redirected 10 times"),
         (large.url(), ErrorCode::TooLarge, "more than 4194304 bytes"),
         (cut.url(), ErrorCode::Unreachable, "broke"),
+        (head.url(), ErrorCode::Unreachable, "broke"),
         (file.url(), ErrorCode::Unreachable, "no address of the web"),
         (
             "http://127.0.0.1:1/?key=secret".to_owned(),

@@ -24,7 +24,7 @@ use stepcast_http::worker::{
     Answered, AppClient, Brought, CallError, CallRequest, Caller, ClientOptions, Errand,
     ErrandError,
 };
-use stepcast_protocol::sdk::StepHash;
+use stepcast_protocol::{FunctionId, sdk::StepHash};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -321,8 +321,12 @@ impl Caller for Plain {
         })
     }
 
-    fn run(&self, errand: Errand) -> BoxFuture<'static, Result<Brought, ErrandError>> {
-        AppClient::new(Clock::system(), ClientOptions::default()).run(errand)
+    fn run(
+        &self,
+        function: &FunctionId,
+        errand: Errand,
+    ) -> BoxFuture<'static, Result<Brought, ErrandError>> {
+        AppClient::new(Clock::system(), ClientOptions::default()).run(function, errand)
     }
 }
 
