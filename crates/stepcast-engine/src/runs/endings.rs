@@ -36,7 +36,7 @@ impl Runs {
     ) -> Attached {
         let event = &cell.event;
         let mut attached = Attached::default();
-        if row.guards.announces_end && !ENDS.contains(&event.name.as_str()) {
+        if self.announces_end(row) && !ENDS.contains(&event.name.as_str()) {
             taken.extend(cell.lock().taken.iter().cloned());
             for ending in endings(row, event) {
                 let ending = Arc::new(self.accept(ending, now));
@@ -44,6 +44,14 @@ impl Runs {
             }
         }
         attached
+    }
+
+    /// Runs that do not say it are older than what would: their function is asked, if there is one.
+    fn announces_end(&self, row: &RunRow) -> bool {
+        row.guards.announces_end.unwrap_or_else(|| {
+            let function = self.0.registry.get(&row.function);
+            function.is_some_and(|function| function.announces_end)
+        })
     }
 }
 

@@ -177,7 +177,7 @@ impl FunctionConfig {
                 .collect(),
             starts_within: self.starts_within,
             ends_within: self.ends_within,
-            announces_end: self.announces_end,
+            announces_end: Some(self.announces_end),
         }
     }
 }

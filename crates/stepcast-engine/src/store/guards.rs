@@ -18,9 +18,10 @@ pub struct Guards {
     /// How long after its beginning it has to have ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_within: Option<Duration>,
-    /// Whether its end is an event of its own. It stands here as a run may end while nobody has its function.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub announces_end: bool,
+    /// Whether its end is an event of its own. It stands here as a run may end while nobody has its function. Absent of runs that were
+    /// created before it stood here: their function says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announces_end: Option<bool>,
 }
 
 impl Guards {
@@ -55,3 +56,22 @@ impl Guards {
 
 /// How the ids begin that no step has.
 const GUARD: &str = "$";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_bytes_do_not_say_whether_the_end_is_announced() {
+        for (text, expected) in [
+            ("{}", None),
+            (r#"{"ends_within":{"secs":60,"nanos":0}}"#, None),
+            (r#"{"announces_end":true}"#, Some(true)),
+            (r#"{"announces_end":false}"#, Some(false)),
+        ] {
+            let guards: Guards = serde_json::from_str(text).unwrap();
+            assert_eq!(guards.announces_end, expected, "{text}");
+            assert_eq!(serde_json::to_string(&guards).unwrap(), text);
+        }
+    }
+}

@@ -398,7 +398,7 @@ pub(super) async fn runs_are_found(place: Box<dyn Place>) {
             guards: Guards {
                 cancel_on: vec![event_name("stop"), event_name("halt")],
                 ends_within: Some(std::time::Duration::from_millis(1_500)),
-                announces_end: true,
+                announces_end: Some(true),
                 ..Guards::default()
             },
             ..run(2, Phase::Queued)

@@ -118,6 +118,33 @@ async fn an_end_that_is_due_at_the_start_is_announced_though_its_function_is_gon
 }
 
 #[tokio::test]
+async fn the_failure_of_a_run_that_is_older_than_its_guards_starts_its_handler() {
+    let old = [None, Some(r#"{"ends_within":{"secs":3600,"nanos":0}}"#)];
+    for guards in old {
+        let world = world();
+        let mut life = world.open().await;
+        let run = life.start().await;
+        let id = run.run.id;
+        drop(run);
+        life.ends().await;
+        let shell = rusqlite::Connection::open(world.database.file()).unwrap();
+        let changed = shell.execute("UPDATE runs SET guards = ?1", [guards]);
+        assert_eq!(changed.unwrap(), 1);
+        drop(shell);
+        let mut life = world.open().await;
+        let run = life.next().await;
+        assert_eq!(run.run.id, id);
+        assert_eq!(life.stored(id).await.row.guards.announces_end, None);
+        let failure = Failure::of(RunError::new(ErrorCode::FunctionFailed, "no"));
+        run.lease().failed(failure, Retry::never());
+        let handler = life.next().await;
+        assert_eq!(handler.run.function, "g");
+        assert_eq!(life.status(id).await, RunStatus::Failed);
+        handler.returns().await;
+    }
+}
+
+#[tokio::test]
 async fn two_apps_of_the_beginning_have_no_function_in_common() {
     let world = World::new();
     let app = |options: EngineOptions, app| options.with_app(app, vec![function("h")]);

@@ -7,13 +7,15 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags};
 use stepcast_engine::{
     clock::Clock,
     store::{
-        EventWait, Phase, RunRow, Store, Timer, Write, conformance::samples, sqlite::SqliteStore,
+        EventWait, Guards, Phase, RunRow, Store, Timer, Write, conformance::samples,
+        sqlite::SqliteStore,
     },
 };
 use stepcast_protocol::{Epoch, Timestamp};
@@ -116,6 +118,25 @@ async fn a_file_of_version_1_opens() {
             .seq,
         2
     );
+}
+
+#[tokio::test]
+async fn guards_are_read_as_they_were_written_before_they_said_whether_an_end_is_announced() {
+    let home = Home::new();
+    fs::copy(fixture(), home.file()).unwrap();
+    let guards = r#"{"cancel_on":["stop"],"ends_within":{"secs":1,"nanos":500000000}}"#;
+    home.shell()
+        .execute("UPDATE runs SET guards = ?1", [guards])
+        .unwrap();
+    let store = home.open();
+    let row = store.run_row(samples::run_id(1)).await.unwrap().unwrap();
+    let guards = Guards {
+        cancel_on: vec![samples::event_name("stop")],
+        ends_within: Some(Duration::from_millis(1_500)),
+        announces_end: None,
+        ..Guards::default()
+    };
+    assert_eq!(row.guards, guards);
 }
 
 #[tokio::test]
