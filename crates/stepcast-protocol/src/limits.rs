@@ -195,6 +195,8 @@ pub const SIGNING_KEY_BYTES: usize = 16;
 pub const FUNCTIONS_PER_APP: usize = 1_000;
 /// Apps of one server.
 pub const APPS: usize = 256;
+/// Bytes of the registrations of all apps of one server.
+pub const APPS_BYTES: usize = 64 * 1024 * 1024;
 /// Triggers of one function.
 pub const TRIGGERS_PER_FUNCTION: usize = 10;
 /// Events that may cancel one function.

@@ -1,7 +1,7 @@
 //! Why an app is not taken in.
 
 use stepcast_engine::{EngineError, expression::ExpressionError, schedule::ScheduleError};
-use stepcast_protocol::{ErrorCode, FunctionId, limits, sdk::ConfigError};
+use stepcast_protocol::{ErrorCode, FunctionId, limits, names::AppId, sdk::ConfigError};
 
 use crate::{gateway::ServerKind, worker::served::CallError};
 
@@ -125,6 +125,18 @@ pub enum SyncError {
         limits::APPS
     )]
     TooManyApps,
+    /// Apps that say more of themselves than a server stores.
+    #[error(
+        "with app `{app}` the registrations of all apps have {bytes} bytes, at most {} are stored; take one away with \
+         `DELETE /fn/remove?url=`, or give this one fewer functions",
+        limits::APPS_BYTES
+    )]
+    AppsTooLarge {
+        /// The app.
+        app: AppId,
+        /// The bytes of all.
+        bytes: usize,
+    },
     /// The engine refuses.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -140,6 +152,7 @@ impl SyncError {
             Self::NotAnApp { .. } | Self::Refused { .. } => ErrorCode::Unreachable,
             Self::Unauthorized { .. } => ErrorCode::BadToken,
             Self::TooManyApps => ErrorCode::TooMany,
+            Self::AppsTooLarge { .. } => ErrorCode::TooLarge,
             Self::Expression { source, .. } => source.code(),
             Self::Schedule { source, .. } => source.code(),
             Self::Kind { .. }
@@ -168,6 +181,7 @@ impl SyncError {
             | Self::Value { .. }
             | Self::Unsupported { .. }
             | Self::TooManyApps
+            | Self::AppsTooLarge { .. }
             | Self::Engine(_) => self.to_string(),
         }
     }

@@ -15,7 +15,7 @@ use super::{
     error::SyncError,
     handler::Handlers,
     registration::Registration,
-    stored,
+    stored::{self, Kept},
 };
 use crate::worker::client::AppClient;
 
@@ -24,13 +24,15 @@ pub struct KnownApps {
     admission: Admission,
     directory: Directory,
     poll: Duration,
+    kept: Kept,
 }
 
 impl KnownApps {
     /// Reads them from a store. From then on the directory, which is the one that the engine's worker asks, knows how they are called.
     ///
     /// # Errors
-    /// [`SyncError`] when the store cannot be read. An app that is not acceptable any more is left out with a warning.
+    /// [`SyncError`] when the store cannot be read. An app that is not acceptable any more is left out with a warning, and stays stored until
+    /// it registers itself or is removed.
     pub async fn load(
         store: &dyn Store,
         client: AppClient,
@@ -50,15 +52,18 @@ impl KnownApps {
             exposed,
             retries,
         };
-        let apps = Self {
+        let (registrations, kept) = stored::load(store).await?;
+        let mut apps = Self {
             admission: Admission { client, policy },
             directory,
             poll,
+            kept,
         };
-        for registration in stored::load(store).await? {
+        for registration in registrations {
             if let Err(error) = apps.take_in(&registration) {
                 let app = &registration.config.id;
                 tracing::warn!(%app, %error, "an app that was known before is left out");
+                apps.kept.leave_out(&registration.text);
             }
         }
         Ok(apps)
@@ -81,6 +86,7 @@ impl KnownApps {
             admission,
             directory,
             poll,
+            kept,
         } = self;
         Apps(Arc::new(Inner {
             engine,
@@ -88,7 +94,7 @@ impl KnownApps {
             directory,
             poll,
             handlers: Handlers::default(),
-            changes: tokio::sync::Mutex::default(),
+            kept: tokio::sync::Mutex::new(kept),
         }))
     }
 

@@ -28,7 +28,7 @@ use stepcast_engine::Engine;
 use stepcast_protocol::{FunctionId, limits, names::AppId};
 
 pub(crate) use self::sync::check_kind;
-use self::{admission::Admission, handler::Handlers};
+use self::{admission::Admission, handler::Handlers, stored::Kept};
 pub use self::{
     conversion::unsupported_options,
     directory::{App, AppFunction, Directory},
@@ -109,26 +109,33 @@ struct Inner {
     poll: Duration,
     handlers: Handlers,
     /// One change after the other, from the directory to the store.
-    changes: tokio::sync::Mutex<()>,
+    kept: tokio::sync::Mutex<Kept>,
 }
 
 impl Apps {
     /// The functions of an app are these from now on. Says whether they are others than before.
     ///
     /// # Errors
-    /// [`SyncError`] names function, option and value; then nothing has changed.
+    /// [`SyncError`] names function, option and value; then nothing has changed. When it cannot be committed, the app is known and what is
+    /// stored is behind, until the app registers itself again or anything else changes: each of these stores what is known.
     pub async fn register(&self, registration: &Registration) -> Result<bool, SyncError> {
-        let _one_after_the_other = self.0.changes.lock().await;
-        match self.0.directory.app(&registration.config.id) {
-            Some(known) if known.checksum == registration.checksum => return Ok(false),
-            None if self.0.directory.apps().len() >= limits::APPS => {
-                return Err(SyncError::TooManyApps);
-            }
-            Some(_) | None => {}
+        let Inner {
+            engine,
+            directory,
+            kept,
+            ..
+        } = &*self.0;
+        let mut kept = kept.lock().await;
+        let known = directory.app(&registration.config.id);
+        if known.is_some_and(|known| known.checksum == registration.checksum) {
+            kept.save_if_stale(engine, directory).await?;
+            return Ok(false);
         }
+        self.check_room(&kept, registration)?;
         let app = self.take_in(registration)?;
-        self.withdraw_from(&app)?;
-        stored::save(&self.0.engine, &self.0.directory).await?;
+        kept.on_registered(&registration.config);
+        self.withdraw_others(registration)?;
+        kept.save(engine, directory).await?;
         tracing::info!(
             app = %app.id,
             url = app.url.as_deref().unwrap_or_default(),
@@ -138,19 +145,30 @@ impl Apps {
         Ok(true)
     }
 
-    /// Takes the app away that is served at a URL. Its runs wait until it comes back. Says whether there was one.
+    /// Takes the app away that is served at a URL, also one that was left out at the start. Its runs wait until it comes back. Says whether
+    /// there was one.
     ///
     /// # Errors
-    /// [`SyncError`] when it cannot be committed.
+    /// [`SyncError`] when it cannot be committed. Then it is gone and comes back with the next process, unless it is removed again or
+    /// anything else changes.
     pub async fn remove(&self, url: &str) -> Result<bool, SyncError> {
-        let _one_after_the_other = self.0.changes.lock().await;
-        let apps = self.0.directory.apps();
-        let mut served = apps.iter().filter(|app| app.url.as_deref() == Some(url));
-        let Some(app) = served.next() else {
+        let Inner {
+            engine,
+            directory,
+            kept,
+            ..
+        } = &*self.0;
+        let mut kept = kept.lock().await;
+        let apps = directory.apps();
+        let app = apps.iter().find(|app| app.url.as_deref() == Some(url));
+        let was_left_out = kept.on_removed(url);
+        if let Some(app) = app {
+            self.withdraw(&app.id)?;
+        } else if !was_left_out {
+            kept.save_if_stale(engine, directory).await?;
             return Ok(false);
-        };
-        self.withdraw(&app.id)?;
-        stored::save(&self.0.engine, &self.0.directory).await?;
+        }
+        kept.save(engine, directory).await?;
         Ok(true)
     }
 
@@ -197,12 +215,25 @@ impl Apps {
         }
     }
 
+    fn check_room(&self, kept: &Kept, registration: &Registration) -> Result<(), SyncError> {
+        let config = &registration.config;
+        let apps = self.0.directory.apps();
+        let others = apps
+            .iter()
+            .filter(|app| !stored::is_replaced(&app.id, app.url.as_deref(), config))
+            .map(|app| app.text.len());
+        let others: Vec<_> = others.chain(kept.beside(config)).collect();
+        stored::check_room(&others, registration)
+    }
+
     /// One URL serves one app: others that were served there are gone.
-    fn withdraw_from(&self, app: &App) -> Result<(), SyncError> {
-        let is_gone =
-            |other: &&Arc<App>| other.id != app.id && other.url.is_some() && other.url == app.url;
+    fn withdraw_others(&self, registration: &Registration) -> Result<(), SyncError> {
+        let config = &registration.config;
+        let is_gone = |other: &&Arc<App>| {
+            other.id != config.id && stored::is_replaced(&other.id, other.url.as_deref(), config)
+        };
         for gone in self.0.directory.apps().iter().filter(is_gone) {
-            tracing::info!(app = %gone.id, successor = %app.id, "an app is gone, another one is served at its URL");
+            tracing::info!(app = %gone.id, successor = %config.id, "an app is gone, another one is served at its URL");
             self.withdraw(&gone.id)?;
         }
         Ok(())
