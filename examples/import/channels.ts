@@ -6,11 +6,11 @@ export const feed = channel({
   name: ({ id }: { id: string }) => `import:${id}`,
   topics: {
     /** A row that was not imported. One whose step ran twice, because of a crash, may be told twice. */
-    log: { schema: staticSchema<FeedLog>(), schemaHash: "7a9ca1e4" },
+    log: { schema: staticSchema<BadRow>(), schemaHash: "7a9ca1e4" },
     /** How far it is. */
     progress: { schema: staticSchema<FeedProgress>(), schemaHash: "7fe55424" },
     /** The end, once. */
-    summary: { schema: staticSchema<FeedSummary>(), schemaHash: "4a05038d" },
+    summary: { schema: staticSchema<Totals>(), schemaHash: "4a05038d" },
   },
 });
 
@@ -20,18 +20,12 @@ export interface BadRow {
   reason: string;
 }
 
-/** A row that was not imported. One whose step ran twice, because of a crash, may be told twice. */
-export type FeedLog = BadRow;
-
 /** How far it is. */
 export interface FeedProgress {
   bad: number;
   rows: number;
   total: number;
 }
-
-/** The end, once. */
-export type FeedSummary = Totals;
 
 /** What came of it. */
 export interface Totals {

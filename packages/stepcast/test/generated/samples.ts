@@ -1,7 +1,7 @@
 // What Rust writes, held against what is generated for it. Written by a test of `stepcast-cli`.
-import type { ShapesAdjacent, ShapesAnything, ShapesBytes, ShapesExternal, ShapesFlat, ShapesInternal, ShapesMaps, ShapesNewtype, ShapesNulls, ShapesNumbers, ShapesOptions, ShapesPages, ShapesStage, ShapesTime, ShapesTokens, ShapesTree, ShapesTuple, ShapesUnit, ShapesUntagged, ShapesWithSpaces, ShapesWithin } from "./shapes.js";
+import type { Adjacent, External, Flat, Internal, ShapesAnything, ShapesBytes, ShapesMaps, ShapesNewtype, ShapesNulls, ShapesNumbers, ShapesOptions, ShapesPages, ShapesTime, ShapesTokens, ShapesTuple, ShapesUnit, ShapesWithin, Stage, Tree, Untagged, Wrapper } from "./shapes.js";
 
-export const shapesAdjacent: ShapesAdjacent[] = [
+export const shapesAdjacent: Adjacent[] = [
   {"t":"Plain"},
   {"t":"One","c":1},
   {"t":"Fields","c":{"a":1}},
@@ -16,19 +16,19 @@ export const shapesBytes: ShapesBytes[] = [
   [1,2],
 ];
 
-export const shapesExternal: ShapesExternal[] = [
+export const shapesExternal: External[] = [
   "Plain",
   {"One":1},
   {"Two":[1,2]},
   {"Fields":{"a":null}},
 ];
 
-export const shapesFlat: ShapesFlat[] = [
+export const shapesFlat: Flat[] = [
   {"name":"a","x":1,"within":{"x":-1,"within":null},"type":"plain"},
   {"name":"a","x":1,"within":{"x":-1,"within":null},"type":"fields","a":1},
 ];
 
-export const shapesInternal: ShapesInternal[] = [
+export const shapesInternal: Internal[] = [
   {"type":"plain"},
   {"type":"placed","x":1,"within":{"x":-1,"within":null}},
   {"type":"fields","a":1},
@@ -60,7 +60,7 @@ export const shapesPages: ShapesPages[] = [
   {"texts":{"items":["a"],"next":null},"places":{"items":[{"x":1,"within":{"x":-1,"within":null}}],"next":1},"pairs":{"items":[[1,true]],"next":null}},
 ];
 
-export const shapesStage: ShapesStage[] = [
+export const shapesStage: Stage[] = [
   "not-begun",
   "begun",
 ];
@@ -74,7 +74,7 @@ export const shapesTokens: ShapesTokens[] = [
   {"token":"a"},
 ];
 
-export const shapesTree: ShapesTree[] = [
+export const shapesTree: Tree[] = [
   {"Node":[{"Leaf":"a"},{"Node":[]}]},
 ];
 
@@ -87,13 +87,13 @@ export const shapesUnit: ShapesUnit[] = [
   null,
 ];
 
-export const shapesUntagged: ShapesUntagged[] = [
+export const shapesUntagged: Untagged[] = [
   1,
   "a",
   {"x":1,"within":{"x":-1,"within":null}},
 ];
 
-export const shapesWithSpaces: ShapesWithSpaces[] = [
+export const shapesWithSpaces: Wrapper[] = [
   "a",
 ];
 

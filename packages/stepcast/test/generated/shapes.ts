@@ -5,7 +5,7 @@ import { channel, staticSchema } from "stepcast";
 export const lobby = channel({
   name: "lobby \"a\" `b`",
   topics: {
-    said: { schema: staticSchema<LobbySaid>(), schemaHash: "e308d6a8" },
+    said: { schema: staticSchema<Place>(), schemaHash: "e308d6a8" },
   },
 });
 
@@ -17,12 +17,12 @@ export const lobby = channel({
 export const shapes = channel({
   name: ({ orgId, class: class_ }: { orgId: string; class: string }) => `shapes\`$:${orgId}/${class_}`,
   topics: {
-    adjacent: { schema: staticSchema<ShapesAdjacent>(), schemaHash: "e2484001" },
+    adjacent: { schema: staticSchema<Adjacent>(), schemaHash: "e2484001" },
     anything: { schema: staticSchema<ShapesAnything>(), schemaHash: "c3bca91c7b86be79d6a7cd2a" },
     bytes: { schema: staticSchema<ShapesBytes>(), schemaHash: "2c1d04c4" },
-    external: { schema: staticSchema<ShapesExternal>(), schemaHash: "edd12787" },
-    flat: { schema: staticSchema<ShapesFlat>(), schemaHash: "67a9a348" },
-    internal: { schema: staticSchema<ShapesInternal>(), schemaHash: "b1abe130" },
+    external: { schema: staticSchema<External>(), schemaHash: "edd12787" },
+    flat: { schema: staticSchema<Flat>(), schemaHash: "67a9a348" },
+    internal: { schema: staticSchema<Internal>(), schemaHash: "b1abe130" },
     maps: { schema: staticSchema<ShapesMaps>(), schemaHash: "37fb3df7" },
     newtype: { schema: staticSchema<ShapesNewtype>(), schemaHash: "473287f8" },
     /** Fields that are null. */
@@ -32,16 +32,16 @@ export const shapes = channel({
     options: { schema: staticSchema<ShapesOptions>(), schemaHash: "ca32f9168e065dff473287f89aa629ebede3ccbfcf65f13afe76012cd960f1d7e308d6a8" },
     pages: { schema: staticSchema<ShapesPages>(), schemaHash: "41042e2c" },
     /** How far it is. */
-    stage: { schema: staticSchema<ShapesStage>(), schemaHash: "fe76012c" },
+    stage: { schema: staticSchema<Stage>(), schemaHash: "fe76012c" },
     time: { schema: staticSchema<ShapesTime>(), schemaHash: "efe9ac9ae3db093c473287f8" },
     tokens: { schema: staticSchema<ShapesTokens>(), text: "token", schemaHash: "2cf52b77" },
-    tree: { schema: staticSchema<ShapesTree>(), schemaHash: "53311383" },
+    tree: { schema: staticSchema<Tree>(), schemaHash: "53311383" },
     tuple: { schema: staticSchema<ShapesTuple>(), schemaHash: "3caff174" },
     unchecked: { schema: staticSchema<unknown>() },
     /** Nothing to say. */
     unit: { schema: staticSchema<ShapesUnit>(), schemaHash: "74234e98" },
-    untagged: { schema: staticSchema<ShapesUntagged>(), schemaHash: "c1284ff4" },
-    "with spaces": { schema: staticSchema<ShapesWithSpaces>(), schemaHash: "473287f8" },
+    untagged: { schema: staticSchema<Untagged>(), schemaHash: "c1284ff4" },
+    "with spaces": { schema: staticSchema<Wrapper>(), schemaHash: "473287f8" },
     within: { schema: staticSchema<ShapesWithin>(), schemaHash: "e042545c1bef8beeede3ccbf" },
   },
 });
@@ -76,8 +76,6 @@ export type Internal =
     a: number;
     type: "fields";
   };
-
-export type LobbySaid = Place;
 
 export interface PageOfPlace {
   items: Place[];
@@ -155,20 +153,12 @@ export type Shapes =
   | { Within: Shapes[] }
   | { Unchecked: string[] };
 
-export type ShapesAdjacent = Adjacent;
-
 export interface ShapesAnything {
   more?: unknown;
   value: unknown;
 }
 
 export type ShapesBytes = number[];
-
-export type ShapesExternal = External;
-
-export type ShapesFlat = Flat;
-
-export type ShapesInternal = Internal;
 
 export interface ShapesMaps {
   any: Record<string, unknown>;
@@ -209,9 +199,6 @@ export interface ShapesPages {
   texts: PageOfString;
 }
 
-/** How far it is. */
-export type ShapesStage = Stage;
-
 export interface ShapesTime {
   /**
    * When it began.
@@ -227,16 +214,10 @@ export interface ShapesTokens {
   token: string;
 }
 
-export type ShapesTree = Tree;
-
 export type ShapesTuple = [number, string, boolean | null];
 
 /** Nothing to say. */
 export type ShapesUnit = null;
-
-export type ShapesUntagged = Untagged;
-
-export type ShapesWithSpaces = Wrapper;
 
 export type ShapesWithin = Shapes[];
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use stepcast_protocol::{
-    SchemaHash,
+    ChannelTemplate, SchemaHash,
     manifest::{ChannelManifest, TopicManifest},
 };
 
@@ -37,19 +37,22 @@ struct Declared<T> {
 impl Module {
     pub(super) fn add(&mut self, channel: &ChannelManifest) -> Result<(), Problem> {
         let own = match names::last_of_path(&channel.rust_type) {
-            "" => names::pascal(channel.template.split('{').next().unwrap_or_default()),
+            "" => {
+                let begin = channel.template.split('{').next().unwrap_or_default();
+                names::pascal(&names::plain(begin))
+            }
             name => names::pascal(name),
         };
         let path = match &*channel.rust_type {
             "" => channel.template.clone(),
             path => path.to_owned(),
         };
+        let name = names::camel(&own);
+        check_name(&name, &path)?;
         let mut topics = String::new();
         for topic in &channel.topics {
             topics.push_str(&self.topic(channel, topic, (&own, &path))?);
         }
-        let name = names::camel(&own);
-        check_name(&name, &path)?;
         let code = format!(
             "{}export const {name} = channel({{\n  name: {},\n  topics: {{\n{topics}  }},\n}});\n",
             text::comment(&channel.doc, ""),
@@ -87,7 +90,7 @@ impl Module {
         ))
     }
 
-    /// The name of the type of a topic's payloads.
+    /// The name of the type of a topic's payloads: one of the topic's own, unless they are of a type that has a name.
     fn payload(
         &mut self,
         channel: &ChannelManifest,
@@ -103,12 +106,16 @@ impl Module {
             definitions: &definitions,
             warnings: &mut self.warnings,
         };
-        let mut found = vec![(
-            own.to_owned() + &names::pascal(&topic.name),
-            format!("{path}, topic {}", topic.name),
-            topic.doc.clone(),
-            reader.read(root, &place)?,
-        )];
+        let mut found = Vec::new();
+        let payload = match reader.read(root, &place)? {
+            Type::Named(name) => name,
+            value => {
+                let name = own.to_owned() + &names::pascal(&names::plain(&topic.name));
+                let path = format!("{path}, topic {}", topic.name);
+                found.push((name.clone(), path, topic.doc.clone(), value));
+                name
+            }
+        };
         for definition in definitions.values() {
             let place = format!("`{}`", definition.path);
             found.push((
@@ -118,7 +125,6 @@ impl Module {
                 reader.read(definition.schema, &place)?,
             ));
         }
-        let payload = found[0].0.clone();
         for (name, path, doc, value) in found {
             check_name(&name, &path)?;
             declare(&mut self.types, name, path, (doc, value))?;
@@ -146,12 +152,12 @@ impl Module {
 }
 
 fn check_name(name: &str, path: &str) -> Result<(), Problem> {
-    let cannot_begin = name.chars().next().is_none_or(|char| !char.is_alphabetic());
-    if cannot_begin || names::is_reserved(name) {
-        return Err(Problem::ReservedName {
-            name: name.to_owned(),
-            path: path.to_owned(),
-        });
+    let (name, path) = (name.to_owned(), path.to_owned());
+    if !names::is_identifier(&name) {
+        return Err(Problem::NoIdentifier { name, path });
+    }
+    if names::is_reserved(&name) {
+        return Err(Problem::ReservedName { name, path });
     }
     Ok(())
 }
@@ -177,50 +183,74 @@ fn declare<T: PartialEq>(
     }
 }
 
+/// A parameter of a channel's name.
+struct Parameter<'a> {
+    /// As the template has it.
+    marked: &'a str,
+    /// The property that callers give.
+    name: String,
+    /// What has its value.
+    variable: String,
+}
+
+fn parameters<'a>(
+    channel: &ChannelManifest,
+    template: &'a ChannelTemplate,
+) -> Result<Vec<Parameter<'a>>, Problem> {
+    let mut found = Vec::<Parameter<'a>>::new();
+    for marked in template.parameters() {
+        let name = names::property(marked);
+        if let Some(other) = found.iter().find(|other| other.name == name) {
+            return Err(Problem::Parameters {
+                channel: channel.template.clone(),
+                one: other.marked.to_owned(),
+                other: marked.to_owned(),
+                name,
+            });
+        }
+        // What ends with `_` is no other parameter: properties have none, unless they have nothing else.
+        let variable = if names::is_reserved(&name) {
+            format!("{name}_")
+        } else if names::is_identifier(&name) {
+            name.clone()
+        } else {
+            format!("parameter{}_", found.len() + 1)
+        };
+        found.push(Parameter {
+            marked,
+            name,
+            variable,
+        });
+    }
+    Ok(found)
+}
+
 /// How a channel's name is made.
 fn made_of(channel: &ChannelManifest) -> Result<String, Problem> {
     let template = channel.template()?;
-    let parameters: Vec<_> = template
-        .parameters()
-        .map(|name| (name, names::camel(name)))
-        .collect();
-    for (index, (one, name)) in parameters.iter().enumerate() {
-        let mut before = parameters[..index].iter();
-        if let Some((other, _)) = before.find(|(_, taken)| taken == name) {
-            return Err(Problem::Parameters {
-                channel: channel.template.clone(),
-                one: (*other).to_owned(),
-                other: (*one).to_owned(),
-                name: name.clone(),
-            });
-        }
-    }
+    let parameters = parameters(channel, &template)?;
     if parameters.is_empty() {
         return Ok(text::quoted(template.as_str()));
     }
-    let bound = |name: &str| match names::is_reserved(name) {
-        true => format!("{name}_"),
-        false => name.to_owned(),
-    };
-    let taken: Vec<_> = parameters
-        .iter()
-        .map(|(_, name)| match bound(name) {
-            same if same == *name => same,
-            other => format!("{name}: {other}"),
-        })
-        .collect();
-    let types: Vec<_> = parameters
-        .iter()
-        .map(|(_, name)| format!("{name}: string"))
-        .collect();
+    let (mut taken, mut types) = (Vec::new(), Vec::new());
     let (mut made, mut rest) = (String::new(), template.as_str());
-    for (parameter, name) in &parameters {
-        let marked = format!("{{{parameter}}}");
+    for Parameter {
+        marked,
+        name,
+        variable,
+    } in &parameters
+    {
+        let key = text::key(name);
+        types.push(format!("{key}: string"));
+        let marked = format!("{{{marked}}}");
         let (before, after) = rest.split_once(&marked).unwrap_or((rest, ""));
-        let bound = bound(name);
-        write!(made, "{}${{{bound}}}", text::in_template(before))
+        write!(made, "{}${{{variable}}}", text::in_template(before))
             .expect("a string takes everything");
         rest = after;
+        taken.push(match *variable == key {
+            true => key,
+            false => format!("{key}: {variable}"),
+        });
     }
     made.push_str(&text::in_template(rest));
     Ok(format!(

@@ -101,7 +101,7 @@ pub(super) fn is_reserved_topic(topic: &str) -> bool {
     topic.starts_with('$') || TOPICS.contains(&topic)
 }
 
-/// Whether a property needs no quotes.
+/// Whether a name can stand for a thing, and as a property without quotes. TypeScript takes more than ASCII, and not all that Rust takes.
 pub(super) fn is_identifier(name: &str) -> bool {
     let is_start = |char: char| char.is_ascii_alphabetic() || matches!(char, '_' | '$');
     name.starts_with(is_start)
@@ -116,6 +116,29 @@ pub(super) fn pascal(name: &str) -> String {
     words
         .map(|word| with_first(word, |char| char.to_uppercase().collect()))
         .collect()
+}
+
+/// A name from the wire without what an identifier cannot have: `m²` as `m `.
+pub(super) fn plain(name: &str) -> String {
+    let chars = name.chars();
+    chars
+        .map(|char| {
+            if char.is_ascii_alphanumeric() {
+                char
+            } else {
+                ' '
+            }
+        })
+        .collect()
+}
+
+/// A parameter as a property: `run_id` as `runId`. One of which nothing would be left stays as it is.
+pub(super) fn property(parameter: &str) -> String {
+    let name = camel(&plain(parameter));
+    if name.is_empty() {
+        return parameter.to_owned();
+    }
+    name
 }
 
 /// `run_id` as `runId`; `HTTPStatus` as `httpStatus`.
@@ -257,6 +280,32 @@ mod tests {
         ] {
             assert_eq!(pascal(name), expected_pascal);
             assert_eq!(camel(name), expected_camel);
+        }
+    }
+
+    #[test]
+    fn names_from_the_wire_keep_what_an_identifier_can_have() {
+        for (name, expected_pascal, expected_property) in [
+            ("run_id", "RunId", "runId"),
+            ("m²", "M", "m"),
+            ("größe", "GrE", "grE"),
+            ("1x", "1x", "1x"),
+            ("_", "", "_"),
+            ("名", "", "名"),
+        ] {
+            assert_eq!(pascal(&plain(name)), expected_pascal);
+            assert_eq!(property(name), expected_property);
+        }
+        for (name, expected) in [
+            ("orgId", true),
+            ("_", true),
+            ("$a1", true),
+            ("1x", false),
+            ("m²", false),
+            ("größe", false),
+            ("", false),
+        ] {
+            assert_eq!(is_identifier(name), expected, "{name}");
         }
     }
 

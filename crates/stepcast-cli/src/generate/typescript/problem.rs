@@ -35,6 +35,11 @@ pub(in crate::generate) enum Problem {
     )]
     ReservedName { name: String, path: String },
     #[error(
+        "`{path}` would be called `{name}`, which is no name of ASCII letters and digits that begins with a letter; rename it, or, where it is \
+         the type of a payload, give it another name with `#[schemars(rename = \"..\")]`"
+    )]
+    NoIdentifier { name: String, path: String },
+    #[error(
         "topic `{topic}` of channel `{channel}` has a reserved name, as a channel's own properties stand beside its topics; name it with \
          `#[topic(name = \"..\")]`"
     )]

@@ -254,6 +254,65 @@ fn names_that_mean_something_else_are_refused() {
 }
 
 #[test]
+fn a_topic_whose_payloads_have_a_named_type_has_none_of_its_own() {
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct NamedStatus {
+        message: String,
+    }
+    channel!(Named { Status(NamedStatus) });
+    let text = write(&manifest::<Named>()).unwrap().text;
+    assert!(
+        text.contains("    status: { schema: staticSchema<NamedStatus>()"),
+        "{text}"
+    );
+    let declaration = "export interface NamedStatus {\n  message: string;\n}\n";
+    assert!(text.contains(declaration), "{text}");
+    assert_eq!(text.matches("NamedStatus").count(), 2, "{text}");
+}
+
+#[test]
+fn what_is_no_identifier_on_the_wire_has_one_in_typescript() {
+    let mut manifest = manifest::<one::Pipeline>();
+    let channel = &mut manifest.channels[0];
+    channel.template = "c:{1x}:{größe}:{_}:{class}".into();
+    channel.topics[0].name = TopicName::parse("m²").unwrap();
+    channel.topics[0].schema = Some(json!({ "type": "string" }));
+    let text = write(&manifest).unwrap().text;
+    for part in [
+        "  name: ({ \"1x\": parameter1_, grE, _, class: class_ }: { \"1x\": string; grE: string; _: string; class: string }) => \
+         `c:${parameter1_}:${grE}:${_}:${class_}`,\n",
+        "    \"m²\": { schema: staticSchema<PipelineM>(), ",
+        "export type PipelineM = string;\n",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn names_that_are_no_identifiers_are_refused_with_their_paths() {
+    let mut channel = manifest::<one::Pipeline>();
+    channel.channels[0].rust_type = "app::Größe".into();
+    let mut definition = manifest::<one::Pipeline>();
+    definition.channels[0].topics[0].schema = Some(json!({
+        "$ref": "#/$defs/Maß",
+        "$defs": { "Maß": { "type": "string", "x-rust-type": "app::Maß" } },
+    }));
+    let mut template = manifest::<one::Pipeline>();
+    template.channels[0].rust_type = String::new();
+    template.channels[0].template = "1:{a}".into();
+    for (manifest, path, name) in [
+        (channel, "app::Größe", "größe"),
+        (definition, "app::Maß", "Maß"),
+        (template, "1:{a}", "1"),
+    ] {
+        let problem = write(&manifest).unwrap_err().to_string();
+        let begin = format!("`{path}` would be called `{name}`, which is no name of ASCII letters");
+        assert!(problem.starts_with(&begin), "{problem}");
+        assert!(problem.contains("rename it"), "{problem}");
+    }
+}
+
+#[test]
 fn a_schema_that_nobody_derives_is_refused_and_not_guessed() {
     for (schema, part) in [
         (

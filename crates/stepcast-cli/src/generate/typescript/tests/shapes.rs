@@ -1,7 +1,7 @@
 //! Every shape that a payload can have, and values of each.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Write,
 };
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stepcast::Channel;
 
-use super::super::names;
+use super::super::{names, text, write};
 
 /// Every shape.
 ///
@@ -285,27 +285,39 @@ fn values() -> Vec<Shapes> {
     ]
 }
 
+/// The type that is generated for a topic's payloads.
+fn type_of(code: &str, topic: &str) -> String {
+    let begin = format!("    {}: {{ schema: staticSchema<", text::key(topic));
+    let (_, rest) = code.split_once(&begin).unwrap();
+    let (name, _) = rest.split_once('>').unwrap();
+    name.to_owned()
+}
+
 /// Payloads as Rust writes them, each typed as what is generated for its topic.
 pub(super) fn samples() -> String {
-    let mut topics = BTreeMap::<_, Vec<_>>::new();
+    let code = write(&super::manifest::<Shapes>()).unwrap().text;
+    let mut topics = BTreeMap::<_, (_, Vec<_>)>::new();
     for value in values() {
         let payload = String::from_utf8(value.encode().unwrap().to_vec()).unwrap();
-        let topic = names::pascal(&value.topic().name);
-        topics.entry(topic).or_default().push(payload);
+        let topic = &value.topic().name;
+        let (_, payloads) = topics
+            .entry(names::pascal(topic))
+            .or_insert_with(|| (type_of(&code, topic), Vec::new()));
+        payloads.push(payload);
     }
     let declared = Shapes::spec().topics.iter();
     let checked = declared.filter(|topic| topic.schema.is_some()).count();
     assert_eq!(topics.len(), checked, "each topic has a sample");
-    let names: Vec<_> = topics.keys().map(|name| format!("Shapes{name}")).collect();
+    let types: BTreeSet<_> = topics.values().map(|(name, _)| name.as_str()).collect();
+    let types: Vec<_> = types.into_iter().collect();
     let mut text = format!(
         "// What Rust writes, held against what is generated for it. Written by a test of `stepcast-cli`.\nimport type {{ {} }} from \
          \"./shapes.js\";\n",
-        names.join(", ")
+        types.join(", ")
     );
-    for (name, payloads) in &topics {
+    for (topic, (name, payloads)) in &topics {
         let payloads = payloads.join(",\n  ");
-        let name = format!("Shapes{name}");
-        let list = names::camel(&name);
+        let list = names::camel(&format!("Shapes{topic}"));
         write!(
             text,
             "\nexport const {list}: {name}[] = [\n  {payloads},\n];\n"
