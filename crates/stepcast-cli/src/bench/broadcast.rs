@@ -8,29 +8,39 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    crowd::{Crowd, ON_ITS_WAY, Reading, Sums},
+    crowd::{Crowd, First, ON_ITS_WAY, Reading, Sums},
     frame::Mark,
     load::TimeBound,
-    publisher::{Promise, Publisher},
+    publisher::{OpenLoop, Promise, Publisher, publish_last},
     report::Report,
     subject::{Meter, Spent, Subject},
 };
 use crate::exit::Failure;
 
 /// When the next burst is published.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Pace {
     /// When every reader has the one before.
     Delivered,
     /// When the server has accepted the one before.
     Accepted,
-    /// So many messages per second, whatever readers have.
-    PerSecond(u32),
+    /// So many messages per second, whatever readers have and whether or not the server has answered. Times count from when a message is due.
+    PerSecond(f64),
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Counted {
+    /// Each message at each reader, with its share of the publish.
+    Deliveries,
+    /// Each message once.
+    Publishes,
 }
 
 /// Who reads, and what is published to them.
 #[derive(Debug)]
 pub(super) struct Broadcast {
+    pub(super) counted: Counted,
     pub(super) channels: usize,
     /// Of each channel.
     pub(super) readers: usize,
@@ -67,19 +77,23 @@ impl Broadcast {
         let spent = self.publish(&mut audience, time, subject)?;
         let Audience {
             crowd,
-            last,
+            channels,
+            mut last,
             before,
             connected,
             ..
         } = audience;
+        let operation = self.operation(crowd.sums().delivered);
+        publish_last(subject, &channels, &mut last)?;
+        let readers = self.channels * self.readers;
+        // What does not come counts as lost below.
+        let _ = crowd.wait_for(ON_ITS_WAY, |sums| sums.ended == readers)?;
         if self.stalled > 0 {
-            crowd.read_all(last[0])?;
-            // What does not come counts as lost below.
+            crowd.read_all()?;
             let _ = crowd.wait_for(ON_ITS_WAY, |sums| sums.ended_late == self.stalled)?;
         }
-        let deliveries = crowd.sums().delivered;
         let sight = crowd.end(&last)?;
-        let report = Report::new(bench, load, subject, ("delivery", deliveries), spent);
+        let report = Report::new(bench, load, subject, operation, spent);
         Ok(report
             .with_latency("from publish to arrival", &sight.latency)
             .with_sight(&sight)
@@ -90,6 +104,16 @@ impl Broadcast {
         self.channels * self.readers + self.stalled
     }
 
+    fn operation(&self, deliveries: u64) -> (&'static str, u64) {
+        match self.counted {
+            Counted::Deliveries => ("delivery", deliveries),
+            Counted::Publishes => (
+                "publish with its deliveries",
+                deliveries / self.readers as u64,
+            ),
+        }
+    }
+
     fn gather(&self, subject: &Subject) -> Result<Audience, Failure> {
         let channels: Vec<_> = (0..self.channels).map(|n| subject.channel(n)).collect();
         let mut readings = Vec::with_capacity(self.connections());
@@ -97,7 +121,7 @@ impl Broadcast {
             let reading = Reading {
                 target: subject.reading_target(name, "now")?,
                 channel,
-                first: Some(1),
+                first: First::Is(1),
                 caught_up: 0,
                 is_stalled: false,
             };
@@ -131,29 +155,78 @@ impl Broadcast {
         time: &TimeBound,
         subject: &Subject,
     ) -> Result<Spent, Failure> {
-        let mut publisher = Publisher::connect(subject, Promise::AtOnce)?;
+        let publisher = Publisher::connect(subject, Promise::AtOnce)?;
         let (meter, deadline) = (Meter::start(subject), time.deadline());
-        let began = Instant::now();
+        let published = match self.pace {
+            Pace::PerSecond(rate) => {
+                let publisher = OpenLoop::of(publisher)?;
+                self.publish_at(rate, audience, deadline, publisher)?
+            }
+            Pace::Delivered | Pace::Accepted => {
+                self.publish_in_turn(audience, deadline, publisher)?
+            }
+        };
+        // What does not come counts as lost.
+        let _ = self.is_delivered(audience, published)?;
+        Ok(meter.read(subject))
+    }
+
+    /// Waits for the server, and where that is the pace for readers, before each next burst; says how many messages were published.
+    fn publish_in_turn(
+        &self,
+        audience: &mut Audience,
+        deadline: Instant,
+        mut publisher: Publisher,
+    ) -> Result<usize, Failure> {
         let mut published = 0;
         while published < self.messages && Instant::now() < deadline {
-            if let Pace::PerSecond(rate) = self.pace {
-                sleep_until(began + due(published, rate));
-            }
-            let burst = self.burst.min(self.messages - published);
+            let burst = self.burst_after(published);
             for _ in 0..burst {
-                audience.add_next(&mut publisher, published, self.bytes);
+                let at = nanos_between(audience.begin, Instant::now());
+                let (channel, payload) = audience.next_message(published, at, self.bytes);
+                publisher.add(channel, &payload);
                 published += 1;
             }
             publisher.send()?;
             publisher.accepted(burst)?;
-            match self.pace {
-                Pace::Delivered if !self.is_delivered(audience, published)? => break,
-                Pace::Delivered | Pace::Accepted | Pace::PerSecond(_) => {}
+            if self.pace == Pace::Delivered && !self.is_delivered(audience, published)? {
+                break;
             }
         }
-        // What does not come counts as lost.
-        let _ = self.is_delivered(audience, published)?;
-        Ok(meter.read(subject))
+        Ok(published)
+    }
+
+    /// Publishes each burst when it is due, and waits for nothing; says how many messages were published.
+    fn publish_at(
+        &self,
+        rate: f64,
+        audience: &mut Audience,
+        deadline: Instant,
+        mut publisher: OpenLoop,
+    ) -> Result<usize, Failure> {
+        let began = Instant::now();
+        let mut published = 0;
+        while published < self.messages && Instant::now() < deadline {
+            let due = began + due(published, rate);
+            if due >= deadline {
+                break;
+            }
+            sleep_until(due);
+            // A burst that is late has waited since then.
+            let at = nanos_between(audience.begin, due);
+            for _ in 0..self.burst_after(published) {
+                let (channel, payload) = audience.next_message(published, at, self.bytes);
+                publisher.add(channel, &payload);
+                published += 1;
+            }
+            publisher.send()?;
+        }
+        publisher.accepted()?;
+        Ok(published)
+    }
+
+    fn burst_after(&self, published: usize) -> usize {
+        self.burst.min(self.messages - published)
     }
 
     fn is_delivered(&self, audience: &Audience, published: usize) -> Result<bool, Failure> {
@@ -164,34 +237,61 @@ impl Broadcast {
 }
 
 impl Audience {
-    fn add_next(&mut self, publisher: &mut Publisher, published: usize, bytes: usize) {
+    /// The message after so many: its channel and payload.
+    fn next_message(&mut self, published: usize, at: u64, bytes: usize) -> (&str, String) {
         let channel = published % self.channels.len();
         self.last[channel] += 1;
         let mark = Mark {
             number: self.last[channel],
-            at: nanos_since(self.begin),
+            at,
         };
-        publisher.add(&self.channels[channel], &mark.payload(bytes));
+        (&self.channels[channel], mark.payload(bytes))
     }
 }
 
 /// When the message after so many is due.
-fn due(published: usize, rate: u32) -> Duration {
+fn due(published: usize, rate: f64) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let seconds = published as f64 / f64::from(rate.max(1));
+    let seconds = published as f64 / rate;
     Duration::from_secs_f64(seconds)
 }
 
-pub(super) fn sleep_until(moment: Instant) {
+fn sleep_until(moment: Instant) {
     let now = Instant::now();
     if moment > now {
         thread::sleep(moment - now);
     }
 }
 
-/// The benchmark's clock; 0 means no time.
-pub(super) fn nanos_since(begin: Instant) -> u64 {
-    u64::try_from(begin.elapsed().as_nanos())
-        .unwrap_or(u64::MAX)
-        .max(1)
+/// A moment on the benchmark's clock, on which 0 means no time.
+pub(super) fn nanos_between(begin: Instant, moment: Instant) -> u64 {
+    let nanos = moment.saturating_duration_since(begin).as_nanos();
+    u64::try_from(nanos).unwrap_or(u64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_due_at_their_rate_also_below_one_per_second() {
+        for (published, rate, expected) in [
+            (0, 0.2, 0.0),
+            (1, 0.2, 5.0),
+            (3, 1.5, 2.0),
+            (500, 20_000.0, 0.025),
+            (1, 1e-6, 1e6),
+        ] {
+            let due = due(published, rate).as_secs_f64();
+            assert!((due - expected).abs() < 1e-9 * expected.max(1.0), "{due}");
+        }
+    }
+
+    #[test]
+    fn the_clock_knows_moments_that_have_passed() {
+        let begin = Instant::now();
+        let after = begin + Duration::from_micros(7);
+        assert_eq!(nanos_between(begin, after), 7_000);
+        assert_eq!(nanos_between(after, begin), 1);
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Measure,
-    broadcast::{Broadcast, Pace},
+    broadcast::{Broadcast, Counted, Pace},
     load::{Payload, TimeBound, count},
     report::Report,
     subject::Subject,
@@ -45,6 +45,7 @@ impl Measure for Channels {
         } = self;
         let load = json!({ "channels": channels, "readers": readers, "burst": burst, "bytes": payload.bytes() });
         let broadcast = Broadcast {
+            counted: Counted::Publishes,
             channels: count(channels),
             readers: count(readers),
             stalled: 0,

@@ -9,7 +9,7 @@ use std::{
 use super::subject::Subject;
 use crate::exit::Failure;
 
-/// How long an answer may take.
+/// How long an answer may take, and how long a request may wait to be sent.
 const ANSWER: Duration = Duration::from_secs(60);
 const READ_BYTES: usize = 64 * 1024;
 
@@ -63,11 +63,23 @@ impl Connection {
         let opened = TcpStream::connect(subject.address).and_then(|socket| {
             socket.set_nodelay(true)?;
             socket.set_read_timeout(Some(ANSWER))?;
+            socket.set_write_timeout(Some(ANSWER))?;
             Ok(socket)
         });
         let socket = opened.map_err(|error| {
             Failure::Unreachable(format!("{} cannot be reached: {error}", subject.url))
         })?;
+        Ok(Self {
+            socket,
+            answers: Answers::default(),
+        })
+    }
+
+    /// The same connection, for a thread that waits for answers while another one sends. Only one of the two may wait.
+    pub(super) fn twin(&self) -> Result<Self, Failure> {
+        let socket = self.socket.try_clone();
+        let socket = socket
+            .map_err(|error| Failure::failed(format!("a connection cannot be shared: {error}")))?;
         Ok(Self {
             socket,
             answers: Answers::default(),

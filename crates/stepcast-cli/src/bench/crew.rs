@@ -8,9 +8,10 @@ use std::{
 };
 
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use stepcast_protocol::Cursor;
 
 use super::{
-    crowd::{Door, Ended, Phase, Reading, Shared, Sight, Sums, WAKER},
+    crowd::{Door, Ended, First, Phase, Reading, Shared, Sight, Sums, WAKER},
     frame::{Fact, Frames, Mark, pong},
     samples,
     tally::Tally,
@@ -22,6 +23,8 @@ const READ_BYTES: usize = 256 * 1024;
 const EVENTS: usize = 1_024;
 /// Bytes of a server's answer to a handshake.
 const ANSWER_BYTES: usize = 64 * 1024;
+/// The close code for a reader whose socket took nothing for too long; the reason is its cursor.
+const TOO_SLOW: u16 = 4008;
 
 /// The readers of one thread.
 pub(super) struct Crew {
@@ -41,8 +44,6 @@ struct Eyes {
     frames: Frames,
     sight: Sight,
     news: Sums,
-    /// The last number, once it is known.
-    goal: u64,
 }
 
 struct Reader {
@@ -65,6 +66,30 @@ enum State {
     Stalled,
     /// Closed by the server, as it did not read.
     Gone,
+}
+
+/// How a connection has ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Gone {
+    /// Closed by the server, as it did not read; it may resume from there.
+    TooSlow(Cursor),
+    /// In any other way.
+    Failed(String),
+}
+
+impl Gone {
+    fn closed(code: u16, reason: &str) -> Self {
+        match reason.parse::<Cursor>() {
+            Ok(cursor) if code == TOO_SLOW => Self::TooSlow(cursor),
+            _ => Self::Failed(format!("closed by the server: {code} {reason}")),
+        }
+    }
+}
+
+impl From<String> for Gone {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
 }
 
 /// A moment, for people and as nanoseconds since the benchmark began.
@@ -98,7 +123,6 @@ impl Crew {
                 frames: Frames::new(),
                 sight: Sight::new(),
                 news: Sums::default(),
-                goal: u64::MAX,
             },
             buffer: vec![0; READ_BYTES].into(),
         }
@@ -132,7 +156,6 @@ impl Crew {
             }
             let now = self.shared.phase();
             if now >= Phase::ReadAll && phase < Phase::ReadAll {
-                self.eyes.goal = self.shared.goal();
                 self.unstall()?;
             }
             phase = now;
@@ -164,7 +187,10 @@ impl Crew {
             self.connecting += 1;
             self.readers.push(Reader {
                 socket,
-                tally: reading.first.map_or_else(Tally::anywhere, Tally::new),
+                tally: match reading.first {
+                    First::Is(number) => Tally::new(number),
+                    First::AtLatest(number) => Tally::at_latest(number),
+                },
                 reading,
                 state: State::Connecting,
                 rest: Vec::new(),
@@ -224,19 +250,25 @@ impl Crew {
             let reader = &mut self.readers[index];
             let was_asked = reader.state == State::Asked;
             let taken = match reader.socket.read(&mut self.buffer) {
-                Ok(0) => return self.on_gone(index, "cut off by the server"),
+                Ok(0) => {
+                    let why = "cut off by the server".to_owned();
+                    return self.on_gone(index, Gone::Failed(why));
+                }
                 Ok(taken) => taken,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return self.on_gone(index, &format!("cut off: {error}")),
+                Err(error) => {
+                    let why = format!("cut off: {error}");
+                    return self.on_gone(index, Gone::Failed(why));
+                }
             };
             let now = Moment::after(self.shared.begin);
             let looked = self.eyes.take(reader, &self.buffer[..taken], now);
             if was_asked && reader.state != State::Asked {
                 self.connecting -= 1;
             }
-            if let Err(why) = looked {
-                return self.on_gone(index, &why);
+            if let Err(gone) = looked {
+                return self.on_gone(index, gone);
             }
             let is_done = taken < self.buffer.len() && !is_closed;
             if is_done || self.readers[index].state == State::Stalled {
@@ -245,18 +277,24 @@ impl Crew {
         }
     }
 
-    /// A reader that did not read for long may be closed, and knows by that what it has lost. For all others it is a failure.
-    fn on_gone(&mut self, index: usize, why: &str) -> Result<(), String> {
+    /// A reader that did not read for long may be closed, and knows by that what it has lost. Every other end is a failure.
+    fn on_gone(&mut self, index: usize, gone: Gone) -> Result<(), String> {
         let reader = &mut self.readers[index];
-        if !reader.reading.is_stalled || reader.state == State::Asked {
-            return Err(format!("reader {}: {why}", index + 1));
-        }
-        if reader.state != State::Gone {
-            reader.state = State::Gone;
-            reader.tally.on_gap();
-            self.eyes.news.ended_late += 1;
-        }
-        Ok(())
+        let is_stalled = reader.reading.is_stalled;
+        let why = match gone {
+            Gone::TooSlow(_) if is_stalled => {
+                reader.state = State::Gone;
+                reader.tally.on_gap();
+                self.eyes.news.ended_late += 1;
+                return Ok(());
+            }
+            Gone::TooSlow(cursor) => format!("closed at {cursor} for not reading, which it did"),
+            Gone::Failed(why) if is_stalled => format!(
+                "{why}; one that reads nothing is closed with {TOO_SLOW} and its cursor, which waits for it for half a minute: take a shorter --time"
+            ),
+            Gone::Failed(why) => why,
+        };
+        Err(format!("reader {}: {why}", index + 1))
     }
 
     /// Those that were stalled begin to read.
@@ -272,7 +310,7 @@ impl Crew {
 }
 
 impl Eyes {
-    fn take(&mut self, reader: &mut Reader, bytes: &[u8], now: Moment) -> Result<(), String> {
+    fn take(&mut self, reader: &mut Reader, bytes: &[u8], now: Moment) -> Result<(), Gone> {
         if reader.rest.is_empty() && reader.state != State::Asked {
             let taken = self.look(reader, bytes, now)?;
             reader.rest.extend_from_slice(&bytes[taken..]);
@@ -316,7 +354,7 @@ impl Eyes {
     }
 
     /// Looks at every whole frame; says where the rest begins.
-    fn look(&mut self, reader: &mut Reader, bytes: &[u8], now: Moment) -> Result<usize, String> {
+    fn look(&mut self, reader: &mut Reader, bytes: &[u8], now: Moment) -> Result<usize, Gone> {
         let mut taken = 0;
         while let Some((fact, len)) = self.frames.first(&bytes[taken..])? {
             taken += len;
@@ -325,7 +363,7 @@ impl Eyes {
         Ok(taken)
     }
 
-    fn on_fact(&mut self, reader: &mut Reader, fact: Fact, now: Moment) -> Result<(), String> {
+    fn on_fact(&mut self, reader: &mut Reader, fact: Fact, now: Moment) -> Result<(), Gone> {
         match fact {
             Fact::Message(mark) => {
                 self.on_message(reader, mark, now);
@@ -338,28 +376,32 @@ impl Eyes {
             Fact::Ping(payload) => {
                 // A socket that cannot take 6 bytes is one whose peer has gone.
                 let sent = reader.socket.write_all(&pong(&payload));
-                sent.map_err(|error| format!("a ping cannot be answered: {error}"))
+                sent.map_err(|error| Gone::Failed(format!("a ping cannot be answered: {error}")))
             }
-            Fact::Close(why) => Err(format!("closed by the server: {why}")),
+            Fact::Close(code, reason) => Err(Gone::closed(code, &reason)),
             Fact::Other => Ok(()),
         }
     }
 
     fn on_message(&mut self, reader: &mut Reader, mark: Mark, now: Moment) {
         let Reader { tally, reading, .. } = reader;
-        let (was_behind, had_ended) = (
-            !tally.has_reached(reading.caught_up),
-            tally.has_reached(self.goal),
-        );
-        tally.on_message(mark.number);
+        let was_behind = !tally.has_reached(reading.caught_up);
+        if !tally.on_message(mark.number) {
+            // A second copy is counted there, and brings nobody further.
+            return;
+        }
         if was_behind && tally.has_reached(reading.caught_up) {
             self.on_caught_up(now);
         }
-        if reading.is_stalled {
-            let ends = !had_ended && tally.has_reached(self.goal);
-            self.news.ended_late += usize::from(ends);
-            return;
+        match (mark.is_last(), reading.is_stalled) {
+            (true, true) => self.news.ended_late += 1,
+            (true, false) => self.news.ended += 1,
+            (false, true) => {}
+            (false, false) => self.on_delivered(mark, now),
         }
+    }
+
+    fn on_delivered(&mut self, mark: Mark, now: Moment) {
         self.news.delivered += 1;
         if mark.at != 0 {
             let late = now.nanos.saturating_sub(mark.at);
@@ -401,5 +443,17 @@ mod tests {
         );
         let refused = answer(b"HTTP/1.1 429 x\r\n\r\n{\"code\":\"too_many\"}").unwrap_err();
         assert!(refused.contains("too_many") && refused.contains("--connections-per-address"));
+    }
+
+    #[test]
+    fn only_its_code_with_a_cursor_says_that_a_reader_was_too_slow() {
+        assert_eq!(
+            Gone::closed(4008, "7-3"),
+            Gone::TooSlow("7-3".parse().unwrap())
+        );
+        for (code, reason) in [(4008, ""), (4008, "too slow"), (1001, "7-3"), (1005, "")] {
+            let gone = Gone::closed(code, reason);
+            assert!(matches!(gone, Gone::Failed(_)), "{code} {reason} {gone:?}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::{
     num::NonZero,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -42,12 +42,21 @@ pub(super) struct Reading {
     pub(super) target: Arc<str>,
     /// Which channel it reads, as the caller counts them.
     pub(super) channel: usize,
-    /// The number it gets first; nothing when bounds may have taken the first ones.
-    pub(super) first: Option<u64>,
+    /// The number it gets first.
+    pub(super) first: First,
     /// A reader that has this one is where its channel was when it came; 0 for those to whom that means nothing.
     pub(super) caught_up: u64,
     /// Whether it reads nothing until it is told to.
     pub(super) is_stalled: bool,
+}
+
+/// Which number a reader gets first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// This one.
+    Is(u64),
+    /// This one or an earlier one, as bounds have taken what is before.
+    AtLatest(u64),
 }
 
 /// Where they connect.
@@ -64,7 +73,6 @@ pub(super) struct Door {
 pub(super) struct Shared {
     pub(super) begin: Instant,
     phase: AtomicU8,
-    goal: AtomicU64,
     progress: Mutex<Progress>,
     changed: Condvar,
 }
@@ -80,9 +88,11 @@ struct Progress {
 pub(super) struct Sums {
     pub(super) connected: usize,
     pub(super) caught_up: usize,
-    /// To readers that are not stalled.
+    /// To readers that are not stalled; second copies and the last messages of channels do not count.
     pub(super) delivered: u64,
-    /// Readers that were stalled, and have the last number or were closed by the server.
+    /// Readers that are not stalled and have the last message of their channel.
+    pub(super) ended: usize,
+    /// Readers that were stalled, and have it or were closed by the server as they were too slow.
     pub(super) ended_late: usize,
 }
 
@@ -135,23 +145,20 @@ impl Shared {
         }
     }
 
-    /// The last number, from [`Phase::ReadAll`] on.
-    pub(super) fn goal(&self) -> u64 {
-        self.goal.load(Ordering::Acquire)
-    }
-
     /// What has happened since the last call.
     pub(super) fn report(&self, more: Sums) {
         let Sums {
             connected,
             caught_up,
             delivered,
+            ended,
             ended_late,
         } = more;
         let mut progress = self.progress.lock();
         progress.sums.connected += connected;
         progress.sums.caught_up += caught_up;
         progress.sums.delivered += delivered;
+        progress.sums.ended += ended;
         progress.sums.ended_late += ended_late;
         self.changed.notify_all();
     }
@@ -196,7 +203,6 @@ impl Crowd {
         let shared = Arc::new(Shared {
             begin,
             phase: AtomicU8::new(Phase::Read as u8),
-            goal: AtomicU64::new(u64::MAX),
             progress: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -247,9 +253,8 @@ impl Crowd {
         self.shared.progress.lock().sums
     }
 
-    /// Lets those that were stalled read as well, up to this number.
-    pub(super) fn read_all(&self, last: u64) -> Result<(), Failure> {
-        self.shared.goal.store(last, Ordering::Release);
+    /// Lets those that were stalled read as well.
+    pub(super) fn read_all(&self) -> Result<(), Failure> {
         self.enter(Phase::ReadAll)
     }
 

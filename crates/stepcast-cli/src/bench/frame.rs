@@ -8,6 +8,8 @@ const MASKED: u8 = 0x80;
 const MARK: &[u8] = br#""bench":["#;
 const GAP: &[u8] = br#""kind":"gap""#;
 const DATA: &[u8] = br#""kind":"data""#;
+/// Stands for a close frame without a code.
+const NO_CODE: u16 = 1005;
 
 /// What one frame says.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,8 +20,8 @@ pub(super) enum Fact {
     Gap,
     /// The server wants its bytes back.
     Ping(Vec<u8>),
-    /// The server has ended the connection.
-    Close(String),
+    /// The server has ended the connection, with this code and reason.
+    Close(u16, String),
     /// Something else, e.g. `hello`.
     Other,
 }
@@ -29,11 +31,18 @@ pub(super) enum Fact {
 pub(super) struct Mark {
     /// Its place in its channel, from 1.
     pub(super) number: u64,
-    /// When it was published, in nanoseconds of the benchmark's clock.
+    /// When it was published or ought to have been, in nanoseconds of the benchmark's clock; 0 means no time.
     pub(super) at: u64,
 }
 
 impl Mark {
+    /// In place of a time: nothing is published to the channel after this message.
+    pub(super) const LAST: u64 = u64::MAX;
+
+    pub(super) fn is_last(self) -> bool {
+        self.at == Self::LAST
+    }
+
     /// A payload of about this many bytes.
     pub(super) fn payload(self, bytes: usize) -> String {
         let Self { number, at } = self;
@@ -113,7 +122,7 @@ impl Frames {
     fn fact(&self, opcode: u8, payload: &[u8]) -> Fact {
         match opcode {
             0x1 => self.text(payload),
-            0x8 => Fact::Close(reason(payload)),
+            0x8 => close(payload),
             0x9 => Fact::Ping(payload.to_vec()),
             _ => Fact::Other,
         }
@@ -130,14 +139,13 @@ impl Frames {
     }
 }
 
-fn reason(payload: &[u8]) -> String {
+fn close(payload: &[u8]) -> Fact {
     match payload {
-        [high, low, reason @ ..] => format!(
-            "{} {}",
+        [high, low, reason @ ..] => Fact::Close(
             u16::from_be_bytes([*high, *low]),
-            String::from_utf8_lossy(reason)
+            String::from_utf8_lossy(reason).into_owned(),
         ),
-        _ => "without a code".to_owned(),
+        _ => Fact::Close(NO_CODE, String::new()),
     }
 }
 
@@ -199,8 +207,9 @@ mod tests {
         assert_eq!(fact(&[FIN | 9, 1, 5]), Fact::Ping(vec![5]));
         assert_eq!(
             fact(&[FIN | 8, 3, 0x0F, 0xA8, b'x']),
-            Fact::Close("4008 x".to_owned())
+            Fact::Close(4008, "x".to_owned())
         );
+        assert_eq!(fact(&[FIN | 8, 0]), Fact::Close(NO_CODE, String::new()));
         assert!(frames.first(&[1, 0]).is_err(), "a fragment");
         assert_eq!(pong(&[5]), [FIN | 10, MASKED | 1, 0, 0, 0, 0, 5]);
     }
@@ -209,5 +218,13 @@ mod tests {
     fn a_payload_that_is_wished_too_small_says_what_it_has_to() {
         let payload = Mark { number: 1, at: 2 }.payload(0);
         assert_eq!(payload, r#"{"bench":[1,2],"pad":""}"#);
+        let last = Mark {
+            number: 3,
+            at: Mark::LAST,
+        };
+        let bytes = text(&format!(r#"{{"data":{},"kind":"data"}}"#, last.payload(0)));
+        let fact = Frames::new().first(&bytes).unwrap().unwrap().0;
+        assert_eq!(fact, Fact::Message(last));
+        assert!(last.is_last());
     }
 }

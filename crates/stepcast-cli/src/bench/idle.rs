@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Measure,
-    crowd::{Crowd, Reading},
+    crowd::{Crowd, First, Reading},
     load::count,
     report::Report,
     subject::{Meter, Subject},
@@ -31,7 +31,7 @@ impl Measure for Idle {
         let reading = Reading {
             target: subject.reading_target(&subject.channel(0), "now")?,
             channel: 0,
-            first: Some(1),
+            first: First::Is(1),
             caught_up: 0,
             is_stalled: false,
         };

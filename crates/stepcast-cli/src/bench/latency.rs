@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Measure,
-    broadcast::{Broadcast, Pace},
+    broadcast::{Broadcast, Counted, Pace},
     load::{Payload, TimeBound, count},
     report::Report,
     subject::Subject,
@@ -33,6 +33,7 @@ impl Measure for Latency {
         } = self;
         let load = json!({ "bytes": payload.bytes() });
         let broadcast = Broadcast {
+            counted: Counted::Publishes,
             channels: 1,
             readers: 1,
             stalled: 0,

@@ -12,11 +12,11 @@ use serde_json::json;
 
 use super::{
     Measure,
-    broadcast::nanos_since,
+    broadcast::nanos_between,
     crowd::{Crowd, ON_ITS_WAY, Reading, Sight},
     frame::Mark,
-    load::{Payload, TimeBound, count},
-    publisher::{Promise, Publisher},
+    load::{Kept, Payload, TimeBound, count},
+    publisher::{Promise, Publisher, publish_last},
     report::Report,
     samples,
     subject::{Meter, Subject},
@@ -43,6 +43,8 @@ pub(super) struct Publish {
     /// Messages at most, over all publishers
     #[arg(long, value_name = "COUNT", default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..))]
     messages: u32,
+    #[command(flatten)]
+    kept: Kept,
     #[command(flatten)]
     payload: Payload,
     #[command(flatten)]
@@ -89,7 +91,6 @@ impl Measure for Publish {
                 .collect::<Result<Vec<_>, _>>()
         })?;
         let spent = meter.read(subject);
-        let after = subject.resident();
         let mut times = samples::histogram();
         for done in &done {
             samples::add(&mut times, &done.times);
@@ -97,7 +98,7 @@ impl Measure for Publish {
         let sight = if self.unchecked {
             Sight::new()
         } else {
-            read_back(subject, &done)?
+            self.read_back(subject, &done)?
         };
         let load = json!({
             "publishers": self.publishers, "burst": self.burst, "durable": self.durable, "bytes": self.payload.bytes()
@@ -107,7 +108,7 @@ impl Measure for Publish {
         Ok(report
             .with_latency("from the request to its answer", &times)
             .with_sight(&sight)
-            .with_memory(subject, 0, before, after))
+            .with_memory(subject, 0, before, None))
     }
 }
 
@@ -135,7 +136,7 @@ impl Publish {
                 last += 1;
                 let mark = Mark {
                     number: last,
-                    at: nanos_since(begin),
+                    at: nanos_between(begin, Instant::now()),
                 };
                 publisher.add(&channel, &mark.payload(self.payload.bytes()));
             }
@@ -147,6 +148,31 @@ impl Publish {
             }
         }
     }
+
+    /// Reads what bounds have left of each channel. What is missing of that counts as lost.
+    fn read_back(&self, subject: &Subject, done: &[Done]) -> Result<Sight, Failure> {
+        let used = || done.iter().filter(|done| done.last > 0);
+        let mut readings = Vec::new();
+        for (channel, done) in used().enumerate() {
+            readings.push(Reading {
+                target: subject.reading_target(&done.channel, "start")?,
+                channel,
+                first: self.kept.first(done.last, &self.payload),
+                caught_up: done.last,
+                is_stalled: false,
+            });
+        }
+        let readers = readings.len();
+        let crowd = Crowd::start(&subject.door(), Instant::now(), readings)?;
+        crowd.connected(readers)?;
+        // What does not come counts as lost.
+        let _ = crowd.wait_for(ON_ITS_WAY, |sums| sums.caught_up == readers)?;
+        let channels: Vec<_> = used().map(|done| done.channel.clone()).collect();
+        let mut last: Vec<_> = used().map(|done| done.last).collect();
+        publish_last(subject, &channels, &mut last)?;
+        let _ = crowd.wait_for(ON_ITS_WAY, |sums| sums.ended == readers)?;
+        crowd.end(&last)
+    }
 }
 
 /// Takes so many, or what is left.
@@ -154,27 +180,6 @@ fn take(left: &AtomicU64, wanted: u64) -> u64 {
     let less = |left: u64| Some(left.saturating_sub(wanted));
     let before = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     before.unwrap_or_default().min(wanted)
-}
-
-/// Reads what bounds have left of each channel. A gap in the middle counts as lost.
-fn read_back(subject: &Subject, done: &[Done]) -> Result<Sight, Failure> {
-    let mut readings = Vec::new();
-    for (channel, done) in done.iter().enumerate().filter(|(_, done)| done.last > 0) {
-        readings.push(Reading {
-            target: subject.reading_target(&done.channel, "start")?,
-            channel,
-            first: None,
-            caught_up: done.last,
-            is_stalled: false,
-        });
-    }
-    let readers = readings.len();
-    let crowd = Crowd::start(&subject.door(), Instant::now(), readings)?;
-    crowd.connected(readers)?;
-    // What does not come counts as lost.
-    let _ = crowd.wait_for(ON_ITS_WAY, |sums| sums.caught_up == readers)?;
-    let last: Vec<_> = done.iter().map(|done| done.last).collect();
-    crowd.end(&last)
 }
 
 #[cfg(test)]

@@ -9,38 +9,37 @@ use super::{
     Measure,
     crowd::{Crowd, ON_ITS_WAY, Reading},
     frame::Mark,
-    load::{Payload, count},
-    publisher::{Promise, Publisher},
+    load::{Kept, Payload, count},
+    publisher::{BURST, Promise, Publisher, publish_last},
     report::Report,
     subject::{Meter, Subject},
 };
 use crate::exit::Failure;
 
-/// Messages in one write while the channel is filled.
-const BURST: usize = 64;
-
-/// Readers that begin at the start of a channel: CPU time per message, and how long each takes
+/// Readers that begin at the start of a channel: CPU time per message with its share of their handshakes, and how long each takes
 #[derive(Debug, Args)]
 pub(super) struct Replay {
-    /// Messages that the channel gets first; the server keeps 10,000 or 4 MiB of them, unless it is told otherwise
+    /// Messages that the channel gets first; what the server does not keep of them is not replayed
     #[arg(long, value_name = "COUNT", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     messages: u32,
     /// Readers, which come at once
     #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     readers: u32,
     #[command(flatten)]
+    kept: Kept,
+    #[command(flatten)]
     payload: Payload,
 }
 
 impl Measure for Replay {
     fn measure(self, subject: &Subject) -> Result<Report, Failure> {
-        let (channel, last) = (subject.channel(0), u64::from(self.messages));
+        let (channel, messages) = (subject.channel(0), u64::from(self.messages));
         self.fill(subject, &channel)?;
         let reading = Reading {
             target: subject.reading_target(&channel, "start")?,
             channel: 0,
-            first: None,
-            caught_up: last,
+            first: self.kept.first(messages, &self.payload),
+            caught_up: messages,
             is_stalled: false,
         };
         let readers = count(self.readers);
@@ -51,10 +50,13 @@ impl Measure for Replay {
         // What does not come counts as lost.
         let _ = crowd.wait_for(6 * ON_ITS_WAY, |sums| sums.caught_up == readers)?;
         let spent = meter.read(subject);
-        let connected = subject.resident();
-        let sight = crowd.end(&[last])?;
-        let load = json!({ "messages": last, "readers": readers, "bytes": self.payload.bytes() });
-        let replayed = ("message replayed", sight.seen.delivered);
+        let replayed = ("message replayed", crowd.sums().delivered);
+        let mut last = [messages];
+        publish_last(subject, &[channel], &mut last)?;
+        let _ = crowd.wait_for(ON_ITS_WAY, |sums| sums.ended == readers)?;
+        let sight = crowd.end(&last)?;
+        let load =
+            json!({ "messages": messages, "readers": readers, "bytes": self.payload.bytes() });
         let report = Report::new("replay", load, subject, replayed, spent);
         Ok(report
             .with_latency(
@@ -62,7 +64,7 @@ impl Measure for Replay {
                 &sight.catching_up,
             )
             .with_sight(&sight)
-            .with_memory(subject, readers, before, connected))
+            .with_memory(subject, readers, before, None))
     }
 }
 

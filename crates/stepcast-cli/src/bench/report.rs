@@ -40,6 +40,8 @@ pub(super) struct Report {
     gaps: u64,
     /// Messages that readers did not get and were told about.
     told_lost: u64,
+    /// Messages that bounds had taken before readers came, who begin with what is left.
+    trimmed: u64,
     server_cpu_seconds: Option<f64>,
     server_cpu_us_per_operation: Option<f64>,
     connections: usize,
@@ -60,8 +62,8 @@ struct ShownServer {
 struct Memory {
     /// Before its readers came.
     before: u64,
-    /// When they were there and nothing was said.
-    connected: u64,
+    /// When they were there and nothing was said, in a load that has such a moment.
+    connected: Option<u64>,
     /// The most it has had since it was started.
     peak: u64,
 }
@@ -100,6 +102,7 @@ impl Report {
             out_of_order: none.out_of_order,
             gaps: none.gaps,
             told_lost: none.told_lost,
+            trimmed: none.trimmed,
             server_cpu_seconds: cpu,
             server_cpu_us_per_operation: cpu
                 .filter(|_| operations > 0)
@@ -132,6 +135,7 @@ impl Report {
             out_of_order,
             gaps,
             told_lost,
+            trimmed,
             delivered: _,
         } = sight.seen;
         Self {
@@ -140,11 +144,12 @@ impl Report {
             out_of_order,
             gaps,
             told_lost,
+            trimmed,
             ..self
         }
     }
 
-    /// The server's memory before so many connections and with them.
+    /// The server's memory before so many connections, and with them while nothing was said, where that was looked at.
     pub(super) fn with_memory(
         self,
         subject: &Subject,
@@ -153,18 +158,15 @@ impl Report {
         connected: Option<u64>,
     ) -> Self {
         let peak = subject.process.and_then(super::process::Process::peak);
-        let memory = before.zip(connected).zip(peak);
-        let memory = memory.map(|((before, connected), peak)| Memory {
+        let memory = before.zip(peak).map(|(before, peak)| Memory {
             before,
             connected,
             peak,
         });
         #[expect(clippy::cast_precision_loss, reason = "bytes are far below 2^52")]
-        let each = memory.map(
-            |Memory {
-                 before, connected, ..
-             }| { (connected as f64 - before as f64) / connections.max(1) as f64 },
-        );
+        let each = before.zip(connected).map(|(before, connected)| {
+            (connected as f64 - before as f64) / connections.max(1) as f64
+        });
         Self {
             connections,
             memory_bytes_per_connection: each.filter(|_| connections >= WORTH_SHARING),
@@ -222,6 +224,13 @@ impl fmt::Display for Report {
             "  lost     {}, twice {}, out of order {}; gaps told {}, for {} messages",
             self.lost, self.duplicated, self.out_of_order, self.gaps, self.told_lost
         )?;
+        if self.trimmed > 0 {
+            let trimmed = self.trimmed;
+            writeln!(
+                f,
+                "  bounds   had taken {trimmed} messages before their readers came"
+            )?;
+        }
         match self.server_cpu_us_per_operation {
             Some(each) => write!(f, "  CPU      {each:.2} µs of the server per {operation}")?,
             None => write!(f, "  CPU      not known; --pid names the server's process")?,
@@ -231,7 +240,7 @@ impl fmt::Display for Report {
         }) = self.memory
         {
             write!(f, "\n  memory   {} KiB at most", peak / 1_024)?;
-            if let Some(each) = self.memory_bytes_per_connection {
+            if let Some((each, connected)) = self.memory_bytes_per_connection.zip(connected) {
                 let (connections, kib) = (self.connections, connected / 1_024);
                 write!(
                     f,

@@ -15,11 +15,10 @@ use serde_json::value::RawValue;
 
 use super::{
     Measure,
-    broadcast::{nanos_since, sleep_until},
-    crowd::{Crowd, ON_ITS_WAY, Reading},
+    crowd::{Crowd, First, ON_ITS_WAY, Reading},
     frame::Mark,
     load::{Payload, TimeBound, count},
-    publisher::{Promise, Publisher},
+    publisher::{OpenLoop, Promise, Publisher, publish_last},
     report::Report,
     subject::{Meter, Subject, TOPIC},
 };
@@ -27,7 +26,8 @@ use crate::exit::Failure;
 
 /// Everybody comes back at once, behind, while messages flow: how long until all are where their channels are
 ///
-/// Half of what each channel has got is missing to its readers, who resume from a cursor. Publishing goes on until they have caught up.
+/// Half of what each channel has got is missing to its readers, who resume from a cursor. Publishing goes on until they have caught up, at its
+/// rate and whether or not the server keeps up. The CPU time is that of everything: handshakes, publishes and deliveries.
 #[derive(Debug, Args)]
 pub(super) struct ResumeStorm {
     /// Channels
@@ -50,6 +50,8 @@ pub(super) struct ResumeStorm {
 
 /// How often messages are published while readers come.
 const TICK: Duration = Duration::from_millis(10);
+/// Messages of one write at most.
+const BURST: u64 = 256;
 
 /// A channel that its readers have left.
 struct Left {
@@ -66,7 +68,7 @@ impl Measure for ResumeStorm {
             Reading {
                 target: Arc::clone(&left[channel].target),
                 channel,
-                first: Some(behind + 1),
+                first: First::Is(behind + 1),
                 caught_up: 2 * behind,
                 is_stalled: false,
             }
@@ -80,7 +82,7 @@ impl Measure for ResumeStorm {
         let crowd = Crowd::start(&subject.door(), begin, readings)?;
         let is_over = AtomicBool::new(false);
         let (caught_up, last) = thread::scope(|scope| {
-            let publishing = scope.spawn(|| self.flow(subject, &channels, begin, &is_over));
+            let publishing = scope.spawn(|| self.flow(subject, &channels, &is_over));
             let patience = deadline.saturating_duration_since(Instant::now());
             let caught_up = crowd.wait_for(patience, |sums| sums.caught_up == readers);
             is_over.store(true, Ordering::Release);
@@ -88,7 +90,7 @@ impl Measure for ResumeStorm {
             let last = last.unwrap_or_else(|_| Err(Failure::failed("the publisher has panicked")));
             (caught_up, last)
         });
-        let (caught_up, last) = (caught_up?, last?);
+        let (caught_up, mut last) = (caught_up?, last?);
         if !caught_up {
             let so_far = crowd.sums();
             return Err(Failure::failed(format!(
@@ -101,12 +103,17 @@ impl Measure for ResumeStorm {
         // What does not come counts as lost.
         let _ = crowd.wait_for(ON_ITS_WAY, |sums| sums.delivered >= wanted)?;
         let spent = meter.read(subject);
-        let connected = subject.resident();
+        let deliveries = crowd.sums().delivered;
+        publish_last(subject, &channels, &mut last)?;
+        let _ = crowd.wait_for(ON_ITS_WAY, |sums| sums.ended == readers)?;
         let sight = crowd.end(&last)?;
         let load = json!({
             "channels": self.channels, "readers": readers, "behind": behind, "rate": self.rate, "bytes": self.payload.bytes()
         });
-        let operation = ("delivery", sight.seen.delivered);
+        let operation = (
+            "delivery with its share of handshakes and publishes",
+            deliveries,
+        );
         let report = Report::new("resume-storm", load, subject, operation, spent);
         Ok(report
             .with_latency(
@@ -114,7 +121,7 @@ impl Measure for ResumeStorm {
                 &sight.catching_up,
             )
             .with_sight(&sight)
-            .with_memory(subject, readers, before, connected))
+            .with_memory(subject, readers, before, None))
     }
 }
 
@@ -126,7 +133,7 @@ impl ResumeStorm {
             let channel = subject.channel(number);
             let mut publisher = Publisher::connect(subject, Promise::AtOnce)?;
             self.publish(&mut publisher, &channel, 1..behind)?;
-            let payload = self.payload(behind, 0);
+            let payload = self.payload(behind);
             let payload: Box<RawValue> = serde_json::from_str(&payload).map_err(Failure::failed)?;
             let publish = subject
                 .client
@@ -148,15 +155,16 @@ impl ResumeStorm {
     ) -> Result<(), Failure> {
         let mut sent = 0;
         for number in numbers {
-            publisher.add(channel, &self.payload(number, 0));
+            publisher.add(channel, &self.payload(number));
             sent += 1;
         }
         publisher.send()?;
         publisher.accepted(sent)
     }
 
-    fn payload(&self, number: u64, at: u64) -> String {
-        Mark { number, at }.payload(self.payload.bytes())
+    /// Nobody asks when these were published.
+    fn payload(&self, number: u64) -> String {
+        Mark { number, at: 0 }.payload(self.payload.bytes())
     }
 
     /// Publishes to one channel after the other until it is over; says the last number of each.
@@ -164,29 +172,51 @@ impl ResumeStorm {
         &self,
         subject: &Subject,
         channels: &[String],
-        begin: Instant,
         is_over: &AtomicBool,
     ) -> Result<Vec<u64>, Failure> {
-        let mut publisher = Publisher::connect(subject, Promise::AtOnce)?;
+        let mut publisher = OpenLoop::of(Publisher::connect(subject, Promise::AtOnce)?)?;
         let mut last = vec![2 * u64::from(self.behind); channels.len()];
-        let (mut published, mut tick) = (0_u64, begin);
+        let (begin, mut published) = (Instant::now(), 0_u64);
+        let mut turns = (0..channels.len()).cycle();
         while !is_over.load(Ordering::Acquire) {
-            tick += TICK;
-            sleep_until(tick);
-            let elapsed = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let due = elapsed.saturating_mul(u64::from(self.rate)) / 1_000;
-            // One that comes too late catches up in steps, as a publisher with a queue would.
-            let burst = count(u32::try_from(due - published).unwrap_or(u32::MAX)).min(256);
-            for _ in 0..burst {
-                let channel = usize::try_from(published).unwrap_or(0) % channels.len();
+            let burst = (due_by(begin.elapsed(), self.rate) - published).min(BURST);
+            if burst == 0 {
+                thread::sleep(TICK);
+                continue;
+            }
+            for channel in turns.by_ref().take(usize::try_from(burst).unwrap_or(0)) {
                 last[channel] += 1;
-                let payload = self.payload(last[channel], nanos_since(begin));
-                publisher.add(&channels[channel], &payload);
-                published += 1;
+                publisher.add(&channels[channel], &self.payload(last[channel]));
             }
             publisher.send()?;
-            publisher.accepted(burst)?;
+            published += burst;
         }
+        publisher.accepted()?;
         Ok(last)
+    }
+}
+
+/// How many messages are due by then.
+fn due_by(elapsed: Duration, rate: u32) -> u64 {
+    let due = elapsed.as_micros() * u128::from(rate) / 1_000_000;
+    u64::try_from(due).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_due_at_their_rate() {
+        for (millis, rate, expected) in [
+            (0, 1_000, 0),
+            (10, 1_000, 10),
+            (999, 1, 0),
+            (1_000, 1, 1),
+            (1, 1_000_000, 1_000),
+        ] {
+            let due = due_by(Duration::from_millis(millis), rate);
+            assert_eq!(due, expected, "{millis} ms at {rate}/s");
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Measure,
-    broadcast::{Broadcast, Pace},
+    broadcast::{Broadcast, Counted, Pace},
     load::{Payload, TimeBound, count},
     report::Report,
     subject::Subject,
@@ -15,7 +15,8 @@ use crate::exit::Failure;
 /// A burst to many readers while one does not read: what that does to the others and to memory, and whether it gets the rest later
 ///
 /// Times are those of the others. Once everything is published the one reads on: it gets what is kept and is told of the rest, or was closed
-/// because its socket took nothing for too long.
+/// because its socket took nothing for too long. A server waits half a minute each for it to read, and to read that it is closed; so
+/// publishing should take less than a minute.
 #[derive(Debug, Args)]
 pub(super) struct SlowReader {
     /// Readers that read
@@ -51,10 +52,11 @@ impl Measure for SlowReader {
         } = self;
         let (pace, burst) = match rate {
             0 => (Pace::Accepted, BURST),
-            rate => (Pace::PerSecond(rate), 1),
+            rate => (Pace::PerSecond(f64::from(rate)), 1),
         };
         let load = json!({ "readers": readers, "stalled": stalled, "rate": rate, "bytes": payload.bytes() });
         let broadcast = Broadcast {
+            counted: Counted::Deliveries,
             channels: 1,
             readers: count(readers),
             stalled: count(stalled),

@@ -13,6 +13,8 @@ pub(super) struct Tally {
     holes: BTreeSet<u64>,
     /// A gap was told, and what comes next begins anew.
     told: bool,
+    /// Until the first message comes, the number it has at most: bounds may have taken those before.
+    at_latest: Option<u64>,
     seen: Seen,
 }
 
@@ -27,6 +29,8 @@ pub(super) struct Seen {
     pub(super) gaps: u64,
     /// Numbers that never came and for which a gap was told.
     pub(super) told_lost: u64,
+    /// Numbers that bounds had taken before the reader came, who begins with what is left and is told nothing.
+    pub(super) trimmed: u64,
 }
 
 impl Seen {
@@ -38,6 +42,7 @@ impl Seen {
             out_of_order,
             gaps,
             told_lost,
+            trimmed,
         } = other;
         self.delivered += delivered;
         self.lost += lost;
@@ -45,6 +50,7 @@ impl Seen {
         self.out_of_order += out_of_order;
         self.gaps += gaps;
         self.told_lost += told_lost;
+        self.trimmed += trimmed;
     }
 }
 
@@ -55,40 +61,54 @@ impl Tally {
             next: first,
             holes: BTreeSet::new(),
             told: false,
+            at_latest: None,
             seen: Seen::default(),
         }
     }
 
-    /// For a reader that gets whatever is left of the beginning.
-    pub(super) fn anywhere() -> Self {
+    /// For a reader that begins with what is left, which is everything from this number on and may be more.
+    pub(super) fn at_latest(first: u64) -> Self {
         Self {
-            told: true,
+            at_latest: Some(first),
             ..Self::new(1)
         }
     }
 
-    /// A message has come.
-    pub(super) fn on_message(&mut self, number: u64) {
+    /// A message has come; whether it has not come before.
+    pub(super) fn on_message(&mut self, number: u64) -> bool {
         self.seen.delivered += 1;
+        self.begin(number);
         if self.told {
             self.told = false;
             self.seen.told_lost += number.saturating_sub(self.next);
             self.next = number + 1;
-            return;
+            return true;
         }
         if number < self.next {
-            if self.holes.remove(&number) {
+            let is_late = self.holes.remove(&number);
+            if is_late {
                 self.seen.out_of_order += 1;
                 self.seen.lost -= 1;
             } else {
                 self.seen.duplicated += 1;
             }
-            return;
+            return is_late;
         }
         self.seen.lost += number - self.next;
         let room = HOLES.saturating_sub(self.holes.len());
         self.holes.extend((self.next..number).take(room));
         self.next = number + 1;
+        true
+    }
+
+    /// Bounds have taken what is before this number, but no more than they may; a gap that is told accounts for the rest by itself.
+    fn begin(&mut self, number: u64) {
+        let Some(at_latest) = self.at_latest.take().filter(|_| !self.told) else {
+            return;
+        };
+        let first = number.min(at_latest).max(self.next);
+        self.seen.trimmed += first - self.next;
+        self.next = first;
     }
 
     /// The server says that something is gone. What is left of it may come again.
@@ -104,6 +124,7 @@ impl Tally {
 
     /// What was seen of the numbers up to the last one that was published.
     pub(super) fn end(mut self, last: u64) -> Seen {
+        self.begin(last + 1);
         let missing = (last + 1).saturating_sub(self.next);
         if self.told {
             self.seen.told_lost += missing;
@@ -124,7 +145,9 @@ mod tests {
         for number in numbers {
             match number {
                 0 => tally.on_gap(),
-                number => tally.on_message(*number),
+                number => {
+                    tally.on_message(*number);
+                }
             }
         }
         assert_eq!(tally.end(5), expected, "{numbers:?}");
@@ -192,15 +215,53 @@ mod tests {
         };
         check(&[1, 0, 4, 5], told(3, 2));
         check(&[1, 2, 0], told(2, 3));
-        let mut late = Tally::anywhere();
-        late.on_message(4);
-        let expected = Seen {
-            gaps: 0,
-            lost: 1,
-            ..told(1, 3)
-        };
-        assert_eq!(late.end(5), expected);
         // What counts no more comes again.
         check(&[1, 2, 3, 0, 2, 3, 4, 5], told(7, 0));
+    }
+
+    #[test]
+    fn bounds_take_no_more_than_they_may() {
+        // 1 to 10 were published and 5 are kept at least.
+        let check = |numbers: &[u64], expected: Seen| {
+            let mut tally = Tally::at_latest(6);
+            for number in numbers {
+                match number {
+                    0 => tally.on_gap(),
+                    number => {
+                        tally.on_message(*number);
+                    }
+                }
+            }
+            assert_eq!(tally.end(10), expected, "{numbers:?}");
+        };
+        let seen = |delivered, trimmed, lost| Seen {
+            delivered,
+            trimmed,
+            lost,
+            ..Seen::default()
+        };
+        check(&[6, 7, 8, 9, 10], seen(5, 5, 0));
+        check(&[4, 5, 6, 7, 8, 9, 10], seen(7, 3, 0));
+        check(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], seen(10, 0, 0));
+        check(&[9, 10], seen(2, 5, 3));
+        check(&[], seen(0, 5, 5));
+        check(&[4, 6, 7, 8, 9, 10], seen(6, 3, 1));
+        let told = Seen {
+            gaps: 1,
+            told_lost: 8,
+            ..seen(2, 0, 0)
+        };
+        check(&[0, 9, 10], told);
+        // Where everything is kept, everything has to come.
+        let mut whole = Tally::at_latest(1);
+        whole.on_message(3);
+        assert_eq!(whole.end(3), seen(1, 0, 2));
+    }
+
+    #[test]
+    fn a_second_copy_is_nothing_new() {
+        let mut tally = Tally::new(1);
+        let new = [1, 1, 3, 2, 2, 3, 4].map(|number| tally.on_message(number));
+        assert_eq!(new, [true, false, true, true, false, false, true]);
     }
 }

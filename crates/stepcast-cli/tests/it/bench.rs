@@ -33,7 +33,11 @@ const LOADS: [(&[&str], &str, u64); 8] = [
         6,
     ),
     (&["idle", "--connections", "5"], "connection", 5),
-    (&["latency", "--messages", "5"], "delivery", 5),
+    (
+        &["latency", "--messages", "5"],
+        "publish with its deliveries",
+        5,
+    ),
     (
         &[
             "publish",
@@ -49,8 +53,16 @@ const LOADS: [(&[&str], &str, u64); 8] = [
         9,
     ),
     (
-        &["channels", "--channels", "3", "--messages", "7"],
-        "delivery",
+        &[
+            "channels",
+            "--channels",
+            "3",
+            "--readers",
+            "2",
+            "--messages",
+            "7",
+        ],
+        "publish with its deliveries",
         7,
     ),
     (
@@ -84,6 +96,7 @@ fn each_load_is_put_on_a_server_and_reports() {
         assert_eq!(report["bench"], json!(load[0]));
         assert_eq!(report["operation"], json!(operation), "{report}");
         assert_eq!(report["operations"], json!(operations), "{report}");
+        assert_eq!(report["trimmed"], json!(0), "{report}");
         assert!(report["rate"].as_f64().unwrap() > 0.0, "{report}");
         let times = &report["latency_us"];
         let [p50, p99, max] = ["p50", "p99", "max"].map(|part| times[part].as_f64().unwrap());
