@@ -115,12 +115,29 @@ impl<L: Args + Measure> Against<L> {
         // Held here, so that its process ends with this command however the load ends.
         let server = subject.server().await?;
         let subject = server.subject();
-        let measuring = tokio::task::spawn_blocking(move || load.measure(&subject));
+        let measured = subject.clone();
+        let measuring = tokio::task::spawn_blocking(move || load.measure(&measured));
         let report = tokio::select! {
             report = measuring => report.map_err(Failure::failed)??,
-            () = signals.next() => return Err(Failure::failed("interrupted; nothing was measured")),
+            () = signals.next() => {
+                clear(subject, &mut signals).await;
+                return Err(Failure::failed("interrupted; nothing was measured"));
+            }
         };
         output.fact(&report, &report)?;
         report.verdict()
+    }
+}
+
+/// Takes away what an interrupted load would leave with the server, unless the next signal says that this takes too long.
+async fn clear(subject: Subject, signals: &mut Signals) {
+    if subject.is_own {
+        return;
+    }
+    let removing = tokio::task::spawn_blocking(move || served::remove(&subject));
+    tokio::select! {
+        // Nobody can do more than to have tried.
+        _ = removing => {}
+        () = signals.next() => {}
     }
 }

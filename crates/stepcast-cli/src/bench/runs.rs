@@ -5,17 +5,18 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use clap::Args;
 use hdrhistogram::Histogram;
 use serde_json::json;
 use stepcast::RunStatus;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout_at};
 
 use super::{
     Measure,
+    crowd::ON_ITS_WAY,
     load::{TimeBound, count},
     report::Report,
     samples,
@@ -27,7 +28,7 @@ use crate::exit::Failure;
 /// Runs of a function with a few steps that this process serves, as an app of npm `inngest` would: CPU time and duration of a run
 ///
 /// A step is a call of the server and a commit. A run is counted when the server says that it has ended; whoever waits for that costs the server
-/// something as well. One that has not completed counts as lost.
+/// something as well. One that has not completed, or has not ended 10 seconds after --time, counts as lost.
 #[derive(Debug, Args)]
 pub(super) struct Runs {
     /// Runs at most
@@ -49,7 +50,8 @@ pub(super) struct Runs {
 /// What one flight has seen.
 struct Flown {
     completed: u64,
-    failed: u64,
+    /// Failed, or not ended in time.
+    lost: u64,
     times: Histogram<u64>,
 }
 
@@ -79,35 +81,63 @@ impl Measure for Runs {
             flights.join_all().await
         });
         let spent = meter.read(subject);
-        let (mut completed, mut failed, mut times) = (0, 0, samples::histogram());
+        let mut sum = Flown::new();
         for flown in flown {
-            let flown = flown?;
-            completed += flown.completed;
-            failed += flown.failed;
-            samples::add(&mut times, &flown.times);
+            sum.add(&flown?);
         }
-        served.end(subject)?;
+        served.end()?;
+        let Flown {
+            completed,
+            lost,
+            times,
+        } = sum;
         let load = json!({ "in_flight": count(in_flight), "steps": steps });
         let report = Report::new("runs", load, subject, ("run", completed), spent);
         Ok(report
             .with_latency("from sending the event to hearing of the run's end", &times)
-            .with_lost(failed)
+            .with_lost(lost)
             .with_memory(subject, 0, before, None))
     }
 }
 
-/// One run after the other.
+impl Flown {
+    fn new() -> Self {
+        Self {
+            completed: 0,
+            lost: 0,
+            times: samples::histogram(),
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        let Self {
+            completed,
+            lost,
+            times,
+        } = other;
+        self.completed += completed;
+        self.lost += lost;
+        samples::add(&mut self.times, times);
+    }
+
+    fn on_end(&mut self, status: RunStatus, took: Duration) {
+        samples::record(&mut self.times, took);
+        if status == RunStatus::Completed {
+            self.completed += 1;
+        } else {
+            self.lost += 1;
+        }
+    }
+}
+
+/// One run after the other, until the deadline. One that is under way then has some time left.
 async fn fly(
     subject: Subject,
     event: String,
     left: Arc<AtomicU32>,
     deadline: Instant,
 ) -> Result<Flown, Failure> {
-    let mut flown = Flown {
-        completed: 0,
-        failed: 0,
-        times: samples::histogram(),
-    };
+    let mut flown = Flown::new();
     let next = || {
         let one_less = |left: u32| left.checked_sub(1);
         left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
@@ -115,13 +145,16 @@ async fn fly(
     };
     while Instant::now() < deadline && next() {
         let began = Instant::now();
-        let sent = subject.client.send_json(&event, &json!({})).await?;
-        let status = sent.run().await?.end().await?.status;
-        samples::record(&mut flown.times, began.elapsed());
-        match status {
-            RunStatus::Completed => flown.completed += 1,
-            _ => flown.failed += 1,
+        let patience = (deadline + ON_ITS_WAY).into();
+        match timeout_at(patience, run_once(&subject, &event)).await {
+            Ok(status) => flown.on_end(status?, began.elapsed()),
+            Err(_) => flown.lost += 1,
         }
     }
     Ok(flown)
+}
+
+async fn run_once(subject: &Subject, event: &str) -> Result<RunStatus, stepcast::Error> {
+    let sent = subject.client.send_json(event, &json!({})).await?;
+    Ok(sent.run().await?.end().await?.status)
 }

@@ -27,12 +27,12 @@ const SDK: [(&str, &str); 2] = [
     ("x-inngest-req-version", "2"),
 ];
 
-/// An app that is known to the server.
+/// An app that is known to the server. Dropping it takes it away.
 #[derive(Debug)]
 pub(super) struct Served {
     /// The event that starts its function.
     pub(super) event: String,
-    url: String,
+    subject: Subject,
     serving: JoinHandle<()>,
 }
 
@@ -64,17 +64,19 @@ impl Served {
             let url = format!("http://{}{ROUTE}", SocketAddr::new(host, port));
             Ok::<_, Failure>((url, serving))
         })?;
+        // From here on it is taken away again, also when the answer to its registration does not come.
         let served = Self {
             event,
-            url,
+            subject: subject.clone(),
             serving,
         };
-        served.register(subject, &name)?;
+        subject.on_app(&url);
+        served.register(&url, &name)?;
         Ok(served)
     }
 
-    fn register(&self, subject: &Subject, name: &str) -> Result<(), Failure> {
-        let Self { event, url, .. } = self;
+    fn register(&self, url: &str, name: &str) -> Result<(), Failure> {
+        let Self { event, subject, .. } = self;
         let function = format!("{name}-run");
         let body = json!({
             "url": url,
@@ -96,12 +98,27 @@ impl Served {
         connection::ask(subject, "POST", paths::REGISTER, &body.to_string())
     }
 
-    /// Takes it away again.
-    pub(super) fn end(self, subject: &Subject) -> Result<(), Failure> {
-        let route = format!("{}?url={}", paths::REMOVE, self.url);
-        self.serving.abort();
-        connection::ask(subject, "DELETE", &route, "")
+    /// Takes it away again, and says so when that fails.
+    pub(super) fn end(self) -> Result<(), Failure> {
+        remove(&self.subject)
     }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.serving.abort();
+        // Something else has failed, and is what is said.
+        drop(remove(&self.subject));
+    }
+}
+
+/// Takes away the app that a load has registered, if there still is one.
+pub(super) fn remove(subject: &Subject) -> Result<(), Failure> {
+    let Some(url) = subject.take_app() else {
+        return Ok(());
+    };
+    let route = format!("{}?url={url}", paths::REMOVE);
+    connection::ask(subject, "DELETE", &route, "")
 }
 
 /// The next step, or the result when all have ended.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::Args;
+use parking_lot::Mutex;
 use serde::Deserialize;
 use stepcast::Client;
 use tempfile::TempDir;
@@ -85,6 +86,8 @@ pub(super) struct Subject {
     pub(super) prefix: Arc<str>,
     pub(super) signing_key: Option<Secret>,
     runtime: Handle,
+    /// The address of the app that a load has registered and not removed.
+    app: Arc<Mutex<Option<String>>>,
     /// Names of channels that nobody has used before.
     nonce: Arc<str>,
 }
@@ -200,6 +203,7 @@ impl Subject {
             prefix: prefix.into(),
             signing_key,
             runtime: Handle::current(),
+            app: Arc::default(),
             nonce: format!("{:x}", since.unwrap_or_default().as_micros()).into(),
         })
     }
@@ -215,6 +219,16 @@ impl Subject {
         let token = self.wait(async { mint.lifetime(TOKEN_LIFETIME).await })?;
         let (prefix, route) = (&self.prefix, stepcast_protocol::paths::CONNECT);
         Ok(format!("{prefix}{route}?v=1&token={token}&from={from}").into())
+    }
+
+    /// An app is about to be registered.
+    pub(super) fn on_app(&self, url: &str) {
+        *self.app.lock() = Some(url.to_owned());
+    }
+
+    /// The app that is to be removed, for the first who asks.
+    pub(super) fn take_app(&self) -> Option<String> {
+        self.app.lock().take()
     }
 
     /// Where readers connect.
