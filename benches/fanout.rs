@@ -1,6 +1,7 @@
-//! What a delivery costs, beside a loop of `write(2)` over as many sockets in the same run.
+//! What a delivery costs, beside loops of `write(2)` over as many sockets, on as many threads, in the same run.
 //!
-//! The same load (`stepcast bench fanout`) is put on Stepcast and on the floor in turns, so that a noisy machine disturbs them alike.
+//! The same load (`stepcast bench fanout`) is put on Stepcast and on the floor in turns, so that a noisy machine disturbs them alike; who is
+//! first in one round is second in the next.
 //!
 //! - One message at a time, 1,000 readers: the server's CPU time per delivery.
 //! - Bursts of 16, against one `write(2)` of 16 frames for each socket.
@@ -84,9 +85,12 @@ fn main() -> std::io::Result<()> {
     let binary = load::binary()?;
     for case in CASES {
         let mut pairs = vec![Pairs::default(); case.figures.len()];
-        for _ in 0..rounds.unwrap_or(5) {
-            let ours = load::of_stepcast(&binary, case.load)?;
-            let floor = load::of_floor(&binary, case.floor, case.load)?;
+        for round in 0..rounds.unwrap_or(5) {
+            let (ours, floor) = load::in_turns(
+                round,
+                || load::of_stepcast(&binary, case.load),
+                || load::of_floor(&binary, case.floor, case.load),
+            )?;
             for (pairs, (_, path, _)) in pairs.iter_mut().zip(case.figures) {
                 pairs.add(path, &ours, &floor);
             }

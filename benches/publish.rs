@@ -58,9 +58,12 @@ fn main() -> Result<(), Error> {
     let rounds: usize = rounds.unwrap_or(5);
     let binary = load::binary()?;
     let mut pairs = Pairs::default();
-    for _ in 0..rounds {
-        let ours = load::of_stepcast(&binary, &OVER_HTTP)?;
-        let floor = load::of_floor(&binary, Floor::Answer, &OVER_HTTP)?;
+    for round in 0..rounds {
+        let (ours, floor) = load::in_turns(
+            round,
+            || load::of_stepcast(&binary, &OVER_HTTP),
+            || load::of_floor(&binary, Floor::Answer, &OVER_HTTP),
+        )?;
         pairs.add("/server_cpu_us_per_operation", &ours, &floor);
     }
     println!(
@@ -77,10 +80,13 @@ fn main() -> Result<(), Error> {
         .enable_all()
         .build()?;
     let mut pairs = Pairs::default();
-    for _ in 0..rounds {
+    for round in 0..rounds {
         let dir = tempfile::tempdir()?;
-        let ours = runtime.block_on(embedded(&dir.path().join("engine.db")))?;
-        let floor = runtime.block_on(store_alone(&dir.path().join("floor.db")))?;
+        let (ours, floor) = load::in_turns(
+            round,
+            || runtime.block_on(embedded(&dir.path().join("engine.db"))),
+            || runtime.block_on(store_alone(&dir.path().join("floor.db"))),
+        )?;
         pairs.add_figures(ours, floor);
     }
     println!(

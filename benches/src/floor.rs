@@ -1,12 +1,17 @@
 //! The least that a server could do for `stepcast bench`: floors, which no server of the protocol can go below on the same machine.
 //!
-//! They speak as much of the protocol as the load needs, keep nothing, and know nothing of topics, tokens or slow readers.
+//! They speak as much of the protocol as the load needs, keep nothing, and know nothing of topics, tokens or slow readers. Readers are spread
+//! over as many threads as Stepcast has for them, and get as many bytes.
 
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    num::NonZero,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, SyncSender},
+    },
     thread,
 };
 
@@ -21,6 +26,13 @@ use serde_json::json;
 /// Set for the process that is a floor.
 const KIND: &str = "STEPCAST_BENCH_FLOOR";
 const READ_BYTES: usize = 64 * 1024;
+/// Threads with readers at most, and no more than the machine has cores: as Stepcast has it.
+const THREADS: usize = 4;
+/// Tasks that may wait for such a thread.
+const TASKS: usize = 1_024;
+/// What a reader's handshake is answered with.
+const UPGRADED: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
 
 /// What is left of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,11 +140,63 @@ fn answer(listener: TcpListener) -> std::io::Result<()> {
     })
 }
 
-/// The readers' sockets.
-type Sockets = Arc<Mutex<Vec<TcpStream>>>;
+/// What a thread with readers is told.
+enum Task {
+    /// One more reader, which waits for the answer to its handshake.
+    Adopt(TcpStream),
+    /// These bytes go to every reader.
+    Write(Arc<[u8]>),
+}
+
+/// The threads with readers.
+#[derive(Clone)]
+struct Threads(Vec<SyncSender<Task>>);
+
+impl Threads {
+    fn start() -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let start = |_| {
+            let (tasks, inbox) = mpsc::sync_channel(TASKS);
+            thread::spawn(move || write_on(&inbox));
+            tasks
+        };
+        Self((0..cores.min(THREADS)).map(start).collect())
+    }
+
+    fn adopt(&self, number: usize, socket: TcpStream) -> std::io::Result<()> {
+        tell(&self.0[number % self.0.len()], Task::Adopt(socket))
+    }
+
+    fn write(&self, frames: &[u8]) -> std::io::Result<()> {
+        let frames: Arc<[u8]> = frames.into();
+        let mut threads = self.0.iter();
+        threads.try_for_each(|thread| tell(thread, Task::Write(Arc::clone(&frames))))
+    }
+}
+
+fn tell(thread: &SyncSender<Task>, task: Task) -> std::io::Result<()> {
+    let told = thread.send(task);
+    told.map_err(|_| std::io::Error::other("a thread with readers has ended"))
+}
+
+/// Does what it is told, in order. A reader that is gone is let go of.
+fn write_on(inbox: &Receiver<Task>) {
+    let mut sockets: Vec<TcpStream> = Vec::new();
+    for task in inbox {
+        match task {
+            Task::Adopt(mut socket) => {
+                if socket.write_all(UPGRADED).is_ok() {
+                    sockets.push(socket);
+                }
+            }
+            Task::Write(frames) => sockets.retain_mut(|socket| socket.write_all(&frames).is_ok()),
+        }
+    }
+}
 
 fn write_to_all(listener: &TcpListener, floor: Floor) -> std::io::Result<()> {
-    let sockets = Sockets::default();
+    let threads = Threads::start();
+    let mut readers = 0;
     for socket in listener.incoming() {
         let mut socket = socket?;
         socket.set_nodelay(true)?;
@@ -141,18 +205,14 @@ fn write_to_all(listener: &TcpListener, floor: Floor) -> std::io::Result<()> {
             continue;
         };
         if first.head.starts_with("GET /v1/realtime/connect") {
-            socket.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")?;
-            lock(&sockets).push(socket);
+            threads.adopt(readers, socket)?;
+            readers += 1;
             continue;
         }
-        let sockets = Arc::clone(&sockets);
-        thread::spawn(move || serve(socket, requests, first, &sockets, floor));
+        let threads = threads.clone();
+        thread::spawn(move || serve(socket, requests, first, &threads, floor));
     }
     Ok(())
-}
-
-fn lock(sockets: &Sockets) -> std::sync::MutexGuard<'_, Vec<TcpStream>> {
-    sockets.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Answers the requests of one connection until it ends.
@@ -160,7 +220,7 @@ fn serve(
     mut socket: TcpStream,
     mut requests: Requests,
     first: Request,
-    sockets: &Sockets,
+    threads: &Threads,
     floor: Floor,
 ) -> std::io::Result<()> {
     let mut next = Some(first);
@@ -169,12 +229,13 @@ fn serve(
     while let Some(request) = next.take() {
         if request.head.starts_with("POST /v1/realtime/publish") {
             number += 1;
-            put_frame(&mut frames, &request.body, number);
+            let channel = channel(&request.head);
+            put_frame(&mut frames, channel, &request.body, number);
             answers.push_str("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
             next = requests.take();
             let has_more = next.is_some();
             if floor == Floor::WriteEach || !has_more {
-                write_frames(sockets, &frames)?;
+                threads.write(&frames)?;
                 frames.clear();
             }
             if has_more {
@@ -194,18 +255,17 @@ fn serve(
     Ok(())
 }
 
-fn write_frames(sockets: &Sockets, frames: &[u8]) -> std::io::Result<()> {
-    for socket in &*lock(sockets) {
-        let mut socket = socket;
-        socket.write_all(frames)?;
-    }
-    Ok(())
+/// What stands behind `channel=` in a request's target.
+fn channel(head: &str) -> &str {
+    let after = head.split_once("channel=").map_or("", |(_, after)| after);
+    let end = after.find(['&', ' ']).unwrap_or(after.len());
+    &after[..end]
 }
 
-/// As many bytes as a server of the protocol would send.
-fn put_frame(frames: &mut Vec<u8>, payload: &[u8], number: u64) {
+/// The frame that Stepcast would send, byte for byte but for the time and the epoch.
+fn put_frame(frames: &mut Vec<u8>, channel: &str, payload: &[u8], number: u64) {
     let text = format!(
-        r#"{{"kind":"data","channel":"bench:0000000000000:0","topic":"said","id":"1795462441-{number}","data":{},"created_at":"2026-11-28T12:00:00.123Z","env_id":"env_0"}}"#,
+        r#"{{"kind":"data","data":{},"created_at":"2026-11-28T12:00:00.123Z","channel":"{channel}","env_id":"00000000-0000-4000-b000-000000000000","topic":"said","id":"1795462441-{number}"}}"#,
         String::from_utf8_lossy(payload)
     );
     frames.push(0x81);
@@ -272,5 +332,47 @@ impl Requests {
         let body = self.bytes[end..all].to_vec();
         self.bytes.drain(..all);
         Some(Request { head, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use stepcast_protocol::{
+        ChannelName, Cursor, Epoch, Kind, Message, Offset, Timestamp, TopicName,
+    };
+
+    use super::*;
+
+    #[test]
+    fn frames_have_as_many_bytes_as_those_of_stepcast() {
+        let name = "bench:617f1a2b3c4d5:0";
+        for (number, payload) in [
+            (1, "{}".to_owned()),
+            (12_345, format!("{:?}", "x".repeat(200))),
+        ] {
+            let message = Message {
+                cursor: Cursor::new(Epoch(1_795_462_441), Offset(number)),
+                topic: TopicName::parse("said").unwrap(),
+                kind: Kind::Data,
+                payload: Bytes::from(payload.clone()),
+                created_at: Timestamp::from_millis(1_795_867_200_123),
+                origin: None,
+            };
+            let wire = message.to_wire(&ChannelName::parse(name).unwrap());
+            let head = format!("POST /v1/realtime/publish?topic=said&channel={name} HTTP/1.1\r\n");
+            let mut frame = Vec::new();
+            put_frame(&mut frame, channel(&head), payload.as_bytes(), number);
+            let text = String::from_utf8(frame.split_off(4)).unwrap();
+            let wire = String::from_utf8(wire).unwrap();
+            assert_eq!(text.len(), wire.len(), "{text} for {wire}");
+        }
+    }
+
+    #[test]
+    fn a_channel_is_found_wherever_it_stands() {
+        assert_eq!(channel("POST /p?channel=a:1&topic=b HTTP/1.1"), "a:1");
+        assert_eq!(channel("POST /p?topic=b&channel=a:1 HTTP/1.1"), "a:1");
+        assert_eq!(channel("POST /p HTTP/1.1"), "");
     }
 }

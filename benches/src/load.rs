@@ -70,6 +70,24 @@ fn measure(command: &mut Command) -> Result<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
+/// Both, of whom Stepcast is the first in one round and the floor in the next, so that what the first one leaves behind is in neither's favour.
+///
+/// # Errors
+/// Those of the two.
+pub fn in_turns<T, E>(
+    round: usize,
+    ours: impl FnOnce() -> std::result::Result<T, E>,
+    floor: impl FnOnce() -> std::result::Result<T, E>,
+) -> std::result::Result<(T, T), E> {
+    if round.is_multiple_of(2) {
+        let ours = ours()?;
+        Ok((ours, floor()?))
+    } else {
+        let floor = floor()?;
+        Ok((ours()?, floor))
+    }
+}
+
 /// One figure of many reports, of Stepcast and of its floor.
 #[derive(Debug, Clone, Default)]
 pub struct Pairs {
@@ -136,7 +154,23 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
+
+    #[test]
+    fn whoever_was_first_is_second_in_the_next_round() {
+        let order = RefCell::new(String::new());
+        let is_at = |what: char| -> Result<char> {
+            order.borrow_mut().push(what);
+            Ok(what)
+        };
+        for round in 0..3 {
+            let both = in_turns(round, || is_at('o'), || is_at('f'));
+            assert_eq!(both.unwrap(), ('o', 'f'));
+        }
+        assert_eq!(order.into_inner(), "offoof");
+    }
 
     #[test]
     fn the_ratio_is_that_of_the_medians() {
