@@ -1,9 +1,9 @@
 //! One item on a topic, and its form on the wire.
 
-use std::sync::Arc;
+use std::{borrow::Cow, fmt::Display, sync::Arc};
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -114,7 +114,7 @@ impl Message {
                 Kind::Ended { .. } | Kind::Status => "run",
             },
             data: &data,
-            created_at: self.created_at.to_string(),
+            created_at: self.created_at,
             channel,
             env_id: ENVIRONMENT,
             topic: &self.topic,
@@ -131,18 +131,26 @@ impl Message {
 }
 
 /// A payload as raw JSON.
-pub(crate) fn raw_payload(payload: &[u8]) -> Box<RawValue> {
-    let text = String::from_utf8_lossy(payload);
-    RawValue::from_string(text.into_owned())
-        .or_else(|_| serde_json::value::to_raw_value(&String::from_utf8_lossy(payload)))
-        .expect("a string can always be written as JSON")
+pub(crate) fn raw_payload(payload: &[u8]) -> Cow<'_, RawValue> {
+    match serde_json::from_slice(payload) {
+        Ok(json) => Cow::Borrowed(json),
+        Err(_) => {
+            let text = serde_json::value::to_raw_value(&String::from_utf8_lossy(payload));
+            Cow::Owned(text.expect("a string can always be written as JSON"))
+        }
+    }
+}
+
+fn shown<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 #[derive(Serialize)]
 struct DataFrame<'a> {
     kind: &'static str,
     data: &'a RawValue,
-    created_at: String,
+    #[serde(serialize_with = "shown")]
+    created_at: Timestamp,
     channel: &'a ChannelName,
     env_id: &'static str,
     topic: &'a TopicName,

@@ -398,7 +398,7 @@ impl CellState {
 
     /// Asks the worker to give the run back, if all that it does may be to wait.
     pub(super) fn ask_to_give_back(&self) {
-        let waits = |step: &StepRow| matches!(step.state, StepState::Waiting { .. });
+        let waits = |step: &Arc<StepRow>| matches!(step.state, StepState::Waiting { .. });
         if self.run.row.phase == Phase::Leased && self.run.steps.values().any(waits) {
             self.tell(Update::GiveBack);
         }

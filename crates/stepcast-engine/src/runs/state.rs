@@ -1,6 +1,6 @@
 //! A run as the engine thinks of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use stepcast_protocol::{EventId, FunctionId, RunId, StepId, Timestamp};
 
@@ -11,8 +11,8 @@ use crate::store::{Guards, Parent, Phase, RunRow, StepRow, StepState, StoredRun}
 pub struct RunState {
     /// The run's row.
     pub row: RunRow,
-    /// Its steps.
-    pub steps: BTreeMap<StepId, StepRow>,
+    /// Its steps. Each command is applied to a copy of the run, which costs hardly anything like this.
+    pub steps: Arc<BTreeMap<StepId, Arc<StepRow>>>,
     pub(super) next_seq: u64,
     pub(super) result_bytes: usize,
 }
@@ -47,7 +47,7 @@ impl RunState {
         };
         Self {
             row,
-            steps: BTreeMap::new(),
+            steps: Arc::default(),
             next_seq: 1,
             result_bytes: 0,
         }
@@ -56,20 +56,21 @@ impl RunState {
     /// The run as the store has it.
     #[must_use]
     pub fn stored(run: StoredRun) -> Self {
-        let mut state = Self {
-            row: run.row,
-            steps: BTreeMap::new(),
-            next_seq: 1,
-            result_bytes: 0,
-        };
-        for step in run.steps {
+        let (mut next_seq, mut result_bytes) = (1, 0);
+        for step in &run.steps {
             if let StepState::Done { seq, outcome } = &step.state {
-                state.next_seq = state.next_seq.max(seq + 1);
-                state.result_bytes += outcome.bytes();
+                next_seq = next_seq.max(seq + 1);
+                result_bytes += outcome.bytes();
             }
-            state.steps.insert(step.step.clone(), step);
         }
-        state
+        let steps = run.steps.into_iter();
+        let steps = steps.map(|step| (step.step.clone(), Arc::new(step)));
+        Self {
+            row: run.row,
+            steps: Arc::new(steps.collect()),
+            next_seq,
+            result_bytes,
+        }
     }
 
     /// Whether a worker holds it under this lease.
@@ -92,7 +93,8 @@ impl RunState {
     /// Its ended steps, in the order in which they ended.
     #[must_use]
     pub fn results(&self) -> Vec<StepRow> {
-        let mut results: Vec<_> = self.steps.values().cloned().collect();
+        let steps = self.steps.values();
+        let mut results: Vec<_> = steps.map(|step| StepRow::clone(step)).collect();
         results.sort_by_key(|step| match step.state {
             StepState::Done { seq, .. } => seq,
             StepState::Open { .. } | StepState::Waiting { .. } => u64::MAX,

@@ -113,7 +113,7 @@ struct GapFrame<'a> {
 fn raw(pieces: &[Message]) -> Vec<Box<RawValue>> {
     pieces
         .iter()
-        .map(|piece| raw_payload(&piece.payload))
+        .map(|piece| raw_payload(&piece.payload).into_owned())
         .collect()
 }
 

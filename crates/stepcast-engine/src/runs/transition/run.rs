@@ -1,5 +1,7 @@
 //! What becomes of the run itself: who holds it, when it goes on, how it ends.
 
+use std::sync::Arc;
+
 use stepcast_protocol::{ErrorCode, RunError, Timestamp, limits};
 
 use super::{Next, Refused, Verdict, steps::pause_of};
@@ -55,8 +57,9 @@ impl Next {
         self.state.row.phase = Phase::Parked;
         self.row_changed = true;
         self.effects.push(Effect::Unheld);
-        let pauses: Vec<_> = self.state.steps.values().filter_map(pause_of).collect();
-        let waits = |row: &StepRow| matches!(row.state, StepState::Waiting { .. });
+        let steps = self.state.steps.values();
+        let pauses: Vec<_> = steps.filter_map(|row| pause_of(row)).collect();
+        let waits = |row: &Arc<StepRow>| matches!(row.state, StepState::Waiting { .. });
         let can_wake =
             self.state.steps.values().any(waits) || pauses.iter().any(|timer| timer.at > self.now);
         // While the report was on its way, a result may have come or a pause may have ended: what would have woken the run is gone.
@@ -112,8 +115,8 @@ impl Next {
     }
 
     pub(super) fn end(&mut self, phase: Phase) {
-        let rows: Vec<_> = self.state.steps.values().cloned().collect();
-        for row in &rows {
+        let steps = Arc::clone(&self.state.steps);
+        for row in steps.values() {
             match row.state {
                 StepState::Waiting { .. } => self.clear_wait(row),
                 StepState::Open { .. } => self.clear_pause(row),

@@ -1,5 +1,7 @@
 //! What becomes of a run's steps: their attempts, results and waits.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use stepcast_protocol::{ErrorCode, RunError, StepId, Timestamp, limits};
 
@@ -53,7 +55,7 @@ impl Next {
             StepState::Done { .. } => Err(Refused::Stale("the step has ended")),
             // Only what it waits for ends a wait, and clears what it left behind.
             StepState::Waiting { .. } => Err(Refused::Stale("the wait is recorded")),
-            StepState::Open { .. } => Ok(row.clone()),
+            StepState::Open { .. } => Ok(StepRow::clone(row)),
         }
     }
 
@@ -63,7 +65,8 @@ impl Next {
             ..row
         };
         self.writes.push(Write::Step(Box::new(row.clone())));
-        let before = self.state.steps.insert(row.step.clone(), row);
+        let steps = Arc::make_mut(&mut self.state.steps);
+        let before = steps.insert(row.step.clone(), Arc::new(row));
         if let Some(before) = before {
             self.clear_pause(&before);
         }
@@ -236,7 +239,7 @@ impl Next {
             .steps
             .get(step)
             .filter(|row| matches!(row.state, StepState::Waiting { .. }))
-            .cloned()
+            .map(|row| StepRow::clone(row))
     }
 
     /// Removes what a recorded wait left behind: its timer and its place among those who wait for an event.

@@ -147,8 +147,9 @@ impl World {
                 let parked = was_leased && self.state.row.phase == Phase::Parked;
                 assert!(!parked || seen == told, "a result was missed");
                 let since = decided_at..=self.now;
-                let came_due =
-                    |row: &StepRow| pause_of(row).is_some_and(|timer| since.contains(&timer.at));
+                let came_due = |row: &std::sync::Arc<StepRow>| {
+                    pause_of(row).is_some_and(|timer| since.contains(&timer.at))
+                };
                 let missed = self.state.steps.values().any(came_due);
                 assert!(!parked || !missed, "the end of a pause was missed");
             }

@@ -183,7 +183,7 @@ impl World {
 
     /// What wakes a parked run: the end of a wait, or else the next timer.
     pub(super) fn wake(&mut self) {
-        let waits = |row: &&StepRow| waits_for_others(row);
+        let waits = |row: &&Arc<StepRow>| waits_for_others(row);
         if let Some(row) = self.state.steps.values().find(waits) {
             let ended = Command::WaitEnded(row.step.clone(), Outcome::Ok(Bytes::from_static(b"3")));
             self.command(ended).unwrap();
@@ -259,7 +259,8 @@ impl World {
         }
         assert_eq!(done, self.results.len());
         if state.row.phase == Phase::Parked {
-            let can_wake = !self.timers.is_empty() || state.steps.values().any(waits_for_others);
+            let can_wake =
+                !self.timers.is_empty() || state.steps.values().any(|row| waits_for_others(row));
             assert!(can_wake, "a parked run can wake: {state:?}");
         }
     }
