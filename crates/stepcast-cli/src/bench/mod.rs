@@ -76,13 +76,13 @@ enum Load {
     SlowReader(Against<SlowReader>),
 }
 
-/// A load, and the server it is for.
+// A load, and the server it is for. What the load says of itself is shown by `--help`, so it comes last, and this is no documentation.
 #[derive(Debug, Args)]
 struct Against<L: Args> {
     #[command(flatten)]
-    load: L,
-    #[command(flatten)]
     subject: SubjectArgs,
+    #[command(flatten)]
+    load: L,
 }
 
 /// One kind of load.

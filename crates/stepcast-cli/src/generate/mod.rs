@@ -84,9 +84,7 @@ impl TypeScript {
         } else {
             "is up to date"
         };
-        output.fact(
-            &fact,
-            format_args!("{file} {what}, with {channels} channels"),
-        )
+        let noun = if channels == 1 { "channel" } else { "channels" };
+        output.fact(&fact, format_args!("{file} {what}, with {channels} {noun}"))
     }
 }
