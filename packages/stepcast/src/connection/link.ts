@@ -103,7 +103,7 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
         return;
       default:
         // Where a run is may belong to all.
-        for (const [channel, reader] of [...readers]) if (!frame.channel || frame.channel === channel) reader.onFrame(frame);
+        for (const [channel, reader] of readers) if (!frame.channel || frame.channel === channel) reader.onFrame(frame);
     }
   }
 
@@ -136,7 +136,7 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
   /** Is the server there? */
   function doubt(patience: number): void {
     send({ kind: "ping" });
-    silence.set(patience, () => lose());
+    silence.set(patience, lose);
   }
 
   /** What is read must be what was wanted. */
@@ -157,7 +157,7 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
 
   function onClose({ code, cause }: { code?: number; cause?: unknown }): void {
     if (isOpen && code === 4401) end({ error: new RealtimeError("bad_token", "session is over", cause, true), wait: 0 });
-    else if (isOpen && /^100[279]$/.test(`${code}`)) fail(`server has closed with ${code}`);
+    else if (isOpen && /^100[279]$/.test(code as unknown as string)) fail(`server has closed with ${code}`);
     else lose(cause);
   }
 
@@ -173,9 +173,8 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
   }
 
   function ask(frame: Unsigned, reader: LineReader): void {
-    const ref = ++lastRef;
-    askers.set(ref, reader);
-    send({ ...frame, ref, token: reader.token!.key });
+    askers.set(++lastRef, reader);
+    send({ ...frame, ref: lastRef, token: reader.token!.key });
   }
 
   function send(frame: Ask): void {
@@ -197,9 +196,11 @@ export function createLink(platform: Platform, isOneWay: boolean, onGone: () => 
     isGone = true;
     silence.clear();
     // Its end is told once; what it says after that, to nobody.
-    if (socket) socket.onmessage = null;
-    socket?.close(code);
-    socket = undefined;
+    if (socket) {
+      socket.onmessage = null;
+      socket.close(code);
+      socket = undefined;
+    }
     onGone();
     for (const reader of readers.values()) {
       // Only the opener's token was shown: others are not refused, and try at once.

@@ -56,7 +56,6 @@ export function createTexts(fields: Readonly<Record<string, { text?: string }>>)
     },
     remove(topic, isGone) {
       for (const piece of topics.get(topic)?.values() ?? []) {
-        if (!piece.parts.some(isGone)) continue;
         piece.parts = piece.parts.filter((part) => !isGone(part));
         piece.text = piece.parts.map(({ text }) => text).join("");
       }

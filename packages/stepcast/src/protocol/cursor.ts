@@ -8,19 +8,10 @@ export function isCursor(text: string | undefined): text is Cursor {
   return /^\d+-\d+$/.test(text as string);
 }
 
-/** Below zero when `a` comes before `b`. */
-export function compare(a: Cursor, b: Cursor): number {
-  const [epochA, offsetA] = a.split("-") as [string, string];
-  const [epochB, offsetB] = b.split("-") as [string, string];
-  return compareDigits(epochA, epochB) || compareDigits(offsetA, offsetB);
-}
+/** Below zero when `a` comes before `b`. Digits count as numbers, however large they are. */
+export const compare: (a: Cursor, b: Cursor) => number = /* @__PURE__ */ new Intl.Collator("en", { numeric: true }).compare;
 
 /** The one that comes later; the first when there is no second. */
 export function later(a: Cursor, b: Cursor | undefined): Cursor {
   return b === undefined || compare(a, b) > 0 ? a : b;
-}
-
-/** By length first: the numbers may be larger than what a `number` tells apart. */
-function compareDigits(a: string, b: string): number {
-  return a.length - b.length || +(a > b) - +(a < b);
 }

@@ -79,7 +79,7 @@ export function createSession(channel: string, topics: readonly string[], first?
   function advances(topic: string, id: Cursor): boolean {
     const before = held.get(topic);
     for (const [topic, at] of held) held.set(topic, later(id, at));
-    return later(id, before) !== before;
+    return held.get(topic) !== before;
   }
 
   const self: Session = {
@@ -132,8 +132,7 @@ export function createSession(channel: string, topics: readonly string[], first?
 }
 
 function messageOf(channel: string, topic: string, piece: Piece | DataFrame, isSnapshot?: true): TopicMessage {
-  const { data, id, created_at } = piece;
-  const envId = (piece as DataFrame).env_id;
+  const { data, id, created_at, env_id: envId } = piece as DataFrame;
   return { kind: "data", channel, topic, data, id, createdAt: new Date(created_at), ...originOf(piece), envId, isSnapshot };
 }
 

@@ -127,12 +127,9 @@ export function createReading(pool: Pool, options: ReadingOptions, listener: Rea
     if (isFirst) wait ??= 0;
     else setStatus(status, error);
     isAway = !!wait;
-    next.set(wait ?? backoff(), () => void connect());
-  }
-
-  /** Waits double up to a bound, cut by up to a half by chance, so that those who lost the same server do not return together. */
-  function backoff(): number {
-    return Math.min(reconnectMaxMs, reconnectMinMs * 2 ** failures++) * (1 + Math.random()) / 2;
+    // Waits double up to a bound, cut by up to a half by chance, so that those who lost the same server do not return together.
+    wait ??= (Math.min(reconnectMaxMs, reconnectMinMs * 2 ** failures++) * (1 + Math.random())) / 2;
+    next.set(wait, connect);
   }
 
   const isPaused = () => pauseOnHidden && platform.isHidden();
@@ -148,7 +145,7 @@ export function createReading(pool: Pool, options: ReadingOptions, listener: Rea
   }
 
   function refreshIn(milliseconds: number): void {
-    if (canRefresh()) next.set(milliseconds, () => void showAnother());
+    if (canRefresh()) next.set(milliseconds, showAnother);
   }
 
   async function showAnother(): Promise<void> {

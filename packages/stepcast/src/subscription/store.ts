@@ -117,12 +117,11 @@ function createStore(pool: Pool, options: StoreOptions, name: string, initial: P
   const viewers = new Map<Viewer, boolean>();
   /** The newest message that was told, by topic. */
   const told = new Map<string, string>();
-  const commits = createTimer();
   const linger = createTimer();
   const forget = createTimer();
   let connectionError: RealtimeError | null = null;
   let messageError: RealtimeError | null = null;
-  let isScheduled = false;
+  let scheduled: ReturnType<typeof setTimeout> | void;
   let isDone = false;
 
   const reading = createReading(pool, { ...options, from: initial || from === "mint" ? undefined : from, token: () => self.token }, {
@@ -183,16 +182,12 @@ function createStore(pool: Pool, options: StoreOptions, name: string, initial: P
   /** What has come is shown at once, or with what comes in the same while. */
   function schedule(): void {
     const wait = Math.max(bufferInterval, reading.isReplaying ? REPLAY_MS : 0);
-    if (wait === 0) commit();
-    else if (!isScheduled) {
-      isScheduled = true;
-      commits.set(wait, commit);
-    }
+    if (wait) scheduled ??= setTimeout(commit, wait);
+    else commit();
   }
 
   function commit(): void {
-    commits.clear();
-    isScheduled = false;
+    scheduled = clearTimeout(scheduled as number | undefined);
     const messages = contents.commit();
     const next = stateOf(reading.status, reading.isReplaying, messages, contents.run, contents.gap, connectionError ?? messageError, reset);
     const state = kept(self.state, next);
