@@ -4,7 +4,7 @@ import { createElement as h, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 import { useRealtime } from "stepcast/react";
 
-const { channel, topic, token, bufferInterval } = Object.fromEntries(new URLSearchParams(location.search));
+const { channel, topic, token, bufferInterval, apiBaseUrl } = Object.fromEntries(new URLSearchParams(location.search));
 
 /** `reached` is when, in milliseconds since the navigation, so many characters were on the screen. */
 const figures = { renders: [], frames: [], longTasks: [], reached: [], began: performance.now() };
@@ -24,6 +24,7 @@ function Page() {
     channel,
     topics: [topic],
     from: "start",
+    apiBaseUrl,
     token: () => fetch(token).then((response) => response.text()),
     bufferInterval: Number(bufferInterval),
   });

@@ -11,7 +11,7 @@ const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-s
 
 // Chromium refuses to sandbox itself for root. The rest keeps it from calling home, which on a machine without
 // a way out costs a failed look-up at every start.
-const FLAGS = [
+export const FLAGS = [
   ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
   "--disable-gpu",
   "--disable-quic",
@@ -60,7 +60,7 @@ export function artifact(name) {
   return path.join(folder, name);
 }
 
-function executable() {
+export function executable() {
   const folders = (process.env.PATH ?? "").split(path.delimiter);
   const files = NAMES.flatMap((name) => folders.map((folder) => path.join(folder, name)));
   const found = files.find(isExecutable);
