@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use stepcast_engine::{
+    EngineError,
     expression::Expression,
-    runs::{Awaited, LeasedRun, Retry, RunLease, StepKey},
+    runs::{Awaited, Failure, LeasedRun, Retry, RunLease, StepKey},
     store::Outcome,
 };
 use stepcast_protocol::{
@@ -34,7 +35,9 @@ impl Reporting {
         }
     }
 
-    pub(super) fn deliver(&self, report: Report) {
+    /// # Errors
+    /// What the whole run fails of, for good.
+    pub(super) fn deliver(&self, report: Report) -> Result<(), Failure> {
         let Report { key, news } = report;
         match news {
             News::Ended(outcome) => self.lease.step_ended(key, outcome),
@@ -45,7 +48,9 @@ impl Reporting {
                 expression,
                 until,
             } => self.wait(key, event, expression.as_deref(), until),
-            News::WaitsForSignal { conflict, until } => self.wait_for_signal(key, conflict, until),
+            News::WaitsForSignal { conflict, until } => {
+                return self.wait_for_signal(key, conflict, until);
+            }
             News::Invokes {
                 function,
                 name,
@@ -53,6 +58,7 @@ impl Reporting {
                 until,
             } => self.invoke(key, &function, &name, &data, until),
         }
+        Ok(())
     }
 
     fn fail(&self, key: StepKey, error: RunError) {
@@ -72,13 +78,24 @@ impl Reporting {
         }
     }
 
-    fn wait_for_signal(&self, key: StepKey, conflict: Conflict, until: Timestamp) {
+    /// That another run waits for the signal is no fault of the step: its run cannot go on, and handlers of failures are to hear of it.
+    fn wait_for_signal(
+        &self,
+        key: StepKey,
+        conflict: Conflict,
+        until: Timestamp,
+    ) -> Result<(), Failure> {
         let waiting = self
             .lease
             .step_waits_for_signal(key.clone(), conflict, Some(until));
-        if let Err(error) = waiting {
-            self.fail(key, RunError::new(error.code(), error));
+        match waiting {
+            Ok(()) => {}
+            Err(error @ EngineError::SignalTaken { .. }) => {
+                return Err(Failure::terminal(error.code(), error));
+            }
+            Err(error) => self.fail(key, RunError::new(error.code(), error)),
         }
+        Ok(())
     }
 
     fn invoke(

@@ -293,19 +293,28 @@ impl Driver {
     fn say(&mut self, sayings: Vec<Saying>) -> ControlFlow<()> {
         for saying in sayings {
             match saying {
-                Saying::Step(report) => self.reporting.deliver(report),
+                Saying::Step(report) => {
+                    if let Err(failure) = self.reporting.deliver(report) {
+                        self.fail(failure);
+                        return ControlFlow::Break(());
+                    }
+                }
                 Saying::Returned(json) => {
                     self.lease.returned(json.into());
                     return ControlFlow::Break(());
                 }
                 Saying::Failed(failure) => {
-                    tracing::warn!(run = %self.run, function = %self.function, error = %failure.error, "a run failed");
-                    self.lease.failed(failure, self.plan.retry(self.retry));
+                    self.fail(failure);
                     return ControlFlow::Break(());
                 }
             }
         }
         ControlFlow::Continue(())
+    }
+
+    fn fail(&self, failure: Failure) {
+        tracing::warn!(run = %self.run, function = %self.function, error = %failure.error, "a run failed");
+        self.lease.failed(failure, self.plan.retry(self.retry));
     }
 
     fn on_checkpoint(

@@ -80,6 +80,7 @@ impl Lab {
             );
             FunctionConfig {
                 speaks_from_outside: true,
+                announces_end: true,
                 ..FunctionConfig::new(id, vec![event])
             }
         };

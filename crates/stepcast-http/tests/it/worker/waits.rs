@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use stepcast_engine::store::EventQuery;
+use stepcast_protocol::EventName;
 
 use super::{
     app::{Reply, complete, op, planned, ran},
@@ -90,6 +92,47 @@ async fn a_signal_reaches_the_run_that_waits_for_it() {
     assert_eq!(lab.output(run).await, json!("ok"));
     let memo = lab.app.called()[1].memo("sig");
     assert_eq!(memo, json!({"data": {"signal": "s1", "data": {"n": 1}}}));
+}
+
+#[tokio::test]
+async fn a_run_that_insists_on_a_signal_of_another_fails_for_good_and_says_so() {
+    let lab = Lab::start().await;
+    let wait = |signal: &str, conflict: Value| {
+        let opts = json!({"signal": signal, "timeout": "10s", "conflict": conflict});
+        let rest = json!({"name": signal, "opts": opts});
+        Reply::ops(&[op("WaitForSignal", "sig", rest)])
+    };
+    lab.app
+        .function([wait("s1", Value::Null), wait("s1", json!("fail"))]);
+    let first = lab.go().await;
+    lab.app.calls(1).await;
+    lab.at_rest().await;
+    let second = lab.go().await;
+    let error = lab.error(second).await;
+    let reason = format!("signal_taken: run {first} waits for signal `s1` already");
+    assert!(error.starts_with(&reason), "{error}");
+    let view = lab.engine.run(second).await.unwrap().unwrap();
+    assert_eq!((view.attempt, lab.app.called().len()), (1, 2));
+    // Handlers of failures are started by this event.
+    let query = EventQuery {
+        name: Some(EventName::parse("inngest/function.failed").unwrap()),
+        before: None,
+        from: None,
+        limit: 9,
+    };
+    let announced = lab.engine.events(query).await.unwrap();
+    let data: Value = serde_json::from_slice(&announced[0].event.data).unwrap();
+    assert_eq!(data["run_id"], json!(second.to_string()));
+    let message = data["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("waits for signal `s1` already"),
+        "{message}"
+    );
+    // The other run is not disturbed.
+    lab.app.function([Reply::returned(&json!("ok"))]);
+    let data = json!({"n": 1}).to_string().into();
+    assert_eq!(lab.engine.signal("s1", data).await.unwrap(), Some(first));
+    assert_eq!(lab.output(first).await, json!("ok"));
 }
 
 fn invoke(function: &str, timeout: &str) -> Value {
