@@ -85,9 +85,13 @@ impl Catalog {
         Ok(spec.keep.clone())
     }
 
-    /// How a topic of a channel is kept. Topics that nobody declares are logs; those of the engine are not kept.
+    /// How a topic of a channel is kept. Topics that nobody declares are logs, and so is `$stream`; those that
+    /// the engine makes are not kept.
     #[must_use]
     pub fn keep(&self, channel: &ChannelName, topic: &TopicName) -> Keep {
+        if topic.is_stream() {
+            return Keep::Log;
+        }
         if topic.is_reserved() {
             return Keep::Live;
         }

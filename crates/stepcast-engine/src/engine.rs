@@ -1,6 +1,7 @@
 //! The engine as one handle: what an embedding program and the gateway call. `options` says with what it is opened, `publish` how messages
-//! from outside come in, `channels` what operators see of channels.
+//! from outside come in, `broadcast` those for several topics, `channels` what operators see of channels.
 
+mod broadcast;
 mod channels;
 mod options;
 mod publish;
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 use stepcast_protocol::{EventId, FunctionId, RunId, RunView, event::CheckedEvent, limits};
 
 pub use self::{
+    broadcast::Broadcast,
     channels::{ChannelView, TopicView},
     options::EngineOptions,
     publish::Publication,

@@ -26,7 +26,7 @@ pub mod schedule;
 pub mod stats;
 pub mod store;
 
-pub use engine::{ChannelView, Engine, EngineOptions, Publication, TopicView};
+pub use engine::{Broadcast, ChannelView, Engine, EngineOptions, Publication, TopicView};
 pub use error::EngineError;
 pub use histogram::Distribution;
 pub use readiness::NotReady;

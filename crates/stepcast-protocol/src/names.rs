@@ -196,10 +196,24 @@ impl StepId {
 }
 
 impl TopicName {
+    const STREAM: &str = "$stream";
+
     /// Whether the name belongs to the engine (`$run`, `$step`, …). Publishers may not use such names.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
         self.0.starts_with('$')
+    }
+
+    /// The topic of what is passed on to a channel's readers as it comes, which no publisher names.
+    #[must_use]
+    pub fn stream() -> Self {
+        Self(Self::STREAM.into())
+    }
+
+    /// Whether it is [`Self::stream`].
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.as_str() == Self::STREAM
     }
 
     /// Whether the engine makes it from what it knows of a run, rather than keeping messages.

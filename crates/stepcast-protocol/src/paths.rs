@@ -18,6 +18,8 @@ pub const MESSAGES: &str = "/v1/realtime/messages";
 pub const SCRIPT: &str = "/stepcast.js";
 /// Publishes a message.
 pub const PUBLISH: &str = "/v1/realtime/publish";
+/// Passes text on to the readers of a channel as it comes.
+pub const TEE: &str = "/v1/realtime/publish/tee";
 /// Says what is kept of a channel.
 pub const CHANNEL: &str = "/v1/channels/{channel}";
 /// Says which channels are declared, for code generators.

@@ -1,17 +1,17 @@
 //! Messages from outside a function.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use stepcast_protocol::{ChannelName, Cursor, Origin, RunId, TopicName, limits};
 
 use super::Engine;
 use crate::{
     error::EngineError,
-    hub::{Channel, Draft, Outgoing},
+    hub::{Channel, Draft, Keyed, Outgoing, Together},
     runs::StepAttempt,
-    store::{Batch, CommitError, Expect, Refusal, Write},
+    store::{Batch, Write},
 };
 
 /// A message from outside a function.
@@ -48,13 +48,12 @@ impl Engine {
             let (channel, draft) = self.draft(&publication).await?;
             let Publication { durable, key, .. } = &publication;
             let runs = &self.0.runs;
-            let said = match key {
-                None if !durable => runs.speak_in_step(run, attempt, &channel, draft).await?,
-                key => {
-                    let key = key.as_deref();
-                    runs.speak_in_step_durably(run, attempt, &channel, draft, key)
-                        .await?
-                }
+            let said = if !durable && key.is_none() {
+                runs.speak_in_step(run, attempt, &channel, draft).await?
+            } else {
+                let one = one(draft, key.clone());
+                let said = runs.speak_in_step_together(run, attempt, &channel, &one);
+                said.await?.as_deref().map(only)
             };
             if let Some(cursor) = said {
                 return Ok(cursor);
@@ -73,63 +72,102 @@ impl Engine {
         let Publication {
             run, durable, key, ..
         } = publication;
+        if durable || key.is_some() {
+            let published = self.commit_together(&channel, one(draft, key), run);
+            return Ok(only(&published.await?));
+        }
+        self.publish_soon(&channel, draft, run).await
+    }
+
+    /// Passes text on to the readers of a channel who read `$stream`, as one message.
+    ///
+    /// # Errors
+    /// Those of [`Self::publish`].
+    pub async fn tee(&self, channel: &ChannelName, text: &str) -> Result<Cursor, EngineError> {
+        let topic = TopicName::stream();
+        let payload = Bytes::from(json!(text).to_string());
+        check_size(&topic, &payload)?;
+        let keep = self.0.catalog.keep(channel, &topic);
+        let channel = self.0.hub.channel(channel).await?;
+        let draft = Draft::new(topic, keep, payload, None);
+        self.publish_soon(&channel, draft, None).await
+    }
+
+    /// Readers see it at once.
+    async fn publish_soon(
+        &self,
+        channel: &Arc<Channel>,
+        draft: Draft,
+        run: Option<RunId>,
+    ) -> Result<Cursor, EngineError> {
         let draft = match run {
-            Some(run) if !durable && key.is_none() => {
-                match self.0.runs.speak(run, &channel, draft).await? {
-                    Ok(cursor) => return Ok(cursor),
-                    Err(draft) => draft,
-                }
-            }
-            Some(_) | None => draft,
-        };
-        let mark = match run {
-            Some(run)
-                if self
-                    .0
-                    .runs
-                    .marks_from_outside(run, &channel, &draft)
-                    .await? =>
-            {
-                Some(run)
-            }
-            Some(_) | None => None,
-        };
-        let outgoing = Outgoing {
-            channel: Arc::clone(&channel),
-            draft,
-        };
-        let hub = &self.0.hub;
-        let cursor = match key {
-            None if durable => {
-                let mark = |batch: &mut Batch, cursors: &[Cursor]| {
-                    batch.writes.extend(mark_of(mark, channel.name(), cursors));
-                };
-                hub.commit_one(Batch::default(), outgoing, mark).await?
-            }
-            None => {
-                let of = channel.name().clone();
-                let numbered = |batch: &mut Batch, cursor: Cursor| {
-                    batch.writes.extend(mark_of(mark, &of, &[cursor]));
-                };
-                let (runs, of) = (self.0.runs.clone(), Arc::clone(&channel));
-                let fated = move |is_written| {
-                    if let Some(run) = mark.filter(|_| is_written) {
-                        runs.on_marked_from_outside(run, &of);
-                    }
-                };
-                let draft = outgoing.draft;
-                let posted = hub.try_publish_with(&channel, draft, numbered, fated);
-                return Ok(posted.await?);
-            }
-            Some(key) => match self.publish_once(outgoing, key, mark).await {
-                Err(CommitError::Refused(Refusal::KeyUsed(cursor))) => return Ok(cursor),
-                result => result?,
+            None => draft,
+            Some(run) => match self.0.runs.speak(run, channel, draft).await? {
+                Ok(cursor) => return Ok(cursor),
+                Err(draft) => draft,
             },
         };
-        if let Some(run) = mark {
-            self.0.runs.on_marked_from_outside(run, &channel);
+        let mark = self.mark(run, channel, iter::once(&draft)).await?;
+        let of = channel.name().clone();
+        let numbered = |batch: &mut Batch, cursor: Cursor| {
+            batch.writes.extend(mark_of(mark, &of, &[cursor]));
+        };
+        let (runs, of) = (self.0.runs.clone(), Arc::clone(channel));
+        let fated = move |is_written| {
+            if let Some(run) = mark.filter(|_| is_written) {
+                runs.on_marked_from_outside(run, &of);
+            }
+        };
+        let posted = self.0.hub.try_publish_with(channel, draft, numbered, fated);
+        Ok(posted.await?)
+    }
+
+    /// Readers see them after their commit.
+    pub(super) async fn commit_together(
+        &self,
+        channel: &Arc<Channel>,
+        mut messages: Together,
+        run: Option<RunId>,
+    ) -> Result<Vec<Cursor>, EngineError> {
+        let mark = self.mark(run, channel, messages.drafts()).await?;
+        let name = channel.name();
+        loop {
+            let now = self.0.clock.now();
+            let batch = Batch {
+                expect: messages.expects(name, now),
+                ..Batch::default()
+            };
+            let outgoing = messages.drafts().map(|draft| Outgoing {
+                channel: Arc::clone(channel),
+                draft: draft.clone(),
+            });
+            let numbered = |batch: &mut Batch, cursors: &[Cursor]| {
+                batch.writes.extend(messages.writes(name, cursors, now));
+                batch.writes.extend(mark_of(mark, name, cursors));
+            };
+            let outgoing = outgoing.collect();
+            let fate = self.0.hub.commit_all(batch, outgoing, numbered).await;
+            if let (Some(run), Ok(_)) = (mark, &fate) {
+                self.0.runs.on_marked_from_outside(run, channel);
+            }
+            if let Some(cursors) = messages.on_fate(fate)? {
+                return Ok(cursors);
+            }
         }
-        Ok(cursor)
+    }
+
+    /// The run whose messages mark the channel, if they do.
+    async fn mark<'a>(
+        &self,
+        run: Option<RunId>,
+        channel: &Channel,
+        drafts: impl Iterator<Item = &'a Draft>,
+    ) -> Result<Option<RunId>, EngineError> {
+        let Some(run) = run else {
+            return Ok(None);
+        };
+        let marks = self.0.runs.marks_from_outside(run, channel, drafts).await?;
+        Ok(marks.then_some(run))
     }
 
     /// The message, if it may be published.
@@ -141,15 +179,22 @@ impl Engine {
             run,
             ..
         } = publication;
+        let draft = self.checked(channel, topic, payload, *run)?;
+        Ok((self.0.hub.channel(channel).await?, draft))
+    }
+
+    /// A message for a topic, if it may be published.
+    pub(super) fn checked(
+        &self,
+        channel: &ChannelName,
+        topic: &TopicName,
+        payload: &Bytes,
+        run: Option<RunId>,
+    ) -> Result<Draft, EngineError> {
         if topic.is_reserved() {
             return Err(EngineError::ReservedTopic(topic.clone()));
         }
-        if payload.len() > limits::MESSAGE_BYTES {
-            return Err(EngineError::PayloadTooLarge {
-                topic: topic.clone(),
-                bytes: payload.len(),
-            });
-        }
+        check_size(topic, payload)?;
         if let Err(error) = serde_json::from_slice::<&RawValue>(payload) {
             return Err(EngineError::PayloadNotJson {
                 topic: topic.clone(),
@@ -157,7 +202,6 @@ impl Engine {
             });
         }
         let keep = self.0.catalog.check(channel, topic, payload)?;
-        let channel = self.0.hub.channel(channel).await?;
         let origin = run.map(|run| {
             Arc::new(Origin {
                 run,
@@ -165,35 +209,28 @@ impl Engine {
                 attempt: 0,
             })
         });
-        let draft = Draft::new(topic.clone(), keep, payload.clone(), origin);
-        Ok((channel, draft))
+        Ok(Draft::new(topic.clone(), keep, payload.clone(), origin))
     }
+}
 
-    async fn publish_once(
-        &self,
-        outgoing: Outgoing,
-        key: String,
-        mark: Option<RunId>,
-    ) -> Result<Cursor, CommitError> {
-        let now = self.0.clock.now();
-        let channel = outgoing.channel.name().clone();
-        let batch = Batch {
-            expect: vec![Expect::PublishKeyIsFree(channel.clone(), key.clone(), now)],
-            ..Batch::default()
-        };
-        let remember = move |batch: &mut Batch, cursors: &[Cursor]| {
-            let until = now + limits::IDEMPOTENCY_WINDOW;
-            let keys = cursors.iter().map(|cursor| Write::PublishKey {
-                channel: channel.clone(),
-                key: key.clone(),
-                cursor: *cursor,
-                until,
-            });
-            batch.writes.extend(keys);
-            batch.writes.extend(mark_of(mark, &channel, cursors));
-        };
-        self.0.hub.commit_one(batch, outgoing, remember).await
+fn check_size(topic: &TopicName, payload: &Bytes) -> Result<(), EngineError> {
+    if payload.len() > limits::MESSAGE_BYTES {
+        return Err(EngineError::PayloadTooLarge {
+            topic: topic.clone(),
+            bytes: payload.len(),
+        });
     }
+    Ok(())
+}
+
+fn one(draft: Draft, key: Option<String>) -> Together {
+    Together::new(vec![Keyed { draft, key }])
+}
+
+fn only(cursors: &[Cursor]) -> Cursor {
+    *cursors
+        .first()
+        .expect("one message was given, so one cursor comes back")
 }
 
 /// What the store is to know of a run that has published on a channel.

@@ -143,7 +143,7 @@ impl Hub {
         others.extend(trimmed.into_iter().map(|(topic, _)| topic));
         others.extend(channel.state().topics.keys().cloned());
         let is_known = |topic: &TopicName| declared.contains(topic);
-        others.retain(|topic| !topic.is_reserved() && !is_known(topic));
+        others.retain(|topic| !topic.is_derived() && !is_known(topic));
         Ok(declared.into_iter().chain(others).collect())
     }
 

@@ -5,7 +5,7 @@
 //! cursors into [`Channel`]s, and are told by a [`Watch`] that there is more.
 //!
 //! - `log` (pure): numbers and what is visible; `fold` (pure): what a topic comes to; `channel`: both behind a lock.
-//! - `directory`: which channels are in memory, `segments`: what they are named after; `publish`: how messages come in.
+//! - `directory`: which channels are in memory, `segments`: what they are named after; `publish`: how messages come in, `together`: several of them.
 //! - `entry`: how a reader begins; `gaps`: what it has lost; `subscription`: a reader in this process; `derive`: topics made from runs;
 //!   `follow`: who asks for them as npm `inngest` does; `expected`: who is about to come.
 //! - `retention`: what has to go; `rewrite`: how what is kept is changed, so that memory and store say the same.
@@ -24,6 +24,7 @@ mod retention;
 mod rewrite;
 mod segments;
 mod subscription;
+mod together;
 
 pub use self::{
     channel::{Channel, Watch, WatchGuard},
@@ -39,6 +40,7 @@ pub(crate) use self::{
     publish::Accepted,
     retention::Place,
     segments::is_named_after,
+    together::{Keyed, Together},
 };
 
 use std::{

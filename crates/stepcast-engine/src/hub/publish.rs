@@ -284,18 +284,29 @@ impl Hub {
         outgoing: Outgoing,
         numbered: impl FnOnce(&mut Batch, &[Cursor]),
     ) -> Result<Cursor, CommitError> {
-        let Outgoing { channel, draft } = &outgoing;
-        if let Err(error) = self.prepare(channel, &draft.topic, &draft.keep).await {
-            return Err(CommitError::Rejected(error.to_string()));
-        }
-        let (done, outcome) = oneshot::channel();
-        self.commit(batch, vec![outgoing], numbered, |result| {
-            drop(done.send(result))
-        });
-        let cursors = outcome.await.unwrap_or(Err(CommitError::Closed))?;
+        let cursors = self.commit_all(batch, vec![outgoing], numbered).await?;
         Ok(*cursors
             .first()
             .expect("one message was given, so one cursor comes back"))
+    }
+
+    /// The same for any number of messages: readers see all of them or none.
+    ///
+    /// # Errors
+    /// [`CommitError`]; then nothing was published.
+    pub async fn commit_all(
+        &self,
+        batch: Batch,
+        outgoing: Vec<Outgoing>,
+        numbered: impl FnOnce(&mut Batch, &[Cursor]),
+    ) -> Result<Vec<Cursor>, CommitError> {
+        for Outgoing { channel, draft } in &outgoing {
+            let prepared = self.prepare(channel, &draft.topic, &draft.keep).await;
+            prepared.map_err(|error| CommitError::Rejected(error.to_string()))?;
+        }
+        let (done, outcome) = oneshot::channel();
+        self.commit(batch, outgoing, numbered, |result| drop(done.send(result)));
+        outcome.await.unwrap_or(Err(CommitError::Closed))
     }
 
     /// Commits a batch together with messages. Takes its place in the store's queue at the call. Readers see the messages after the

@@ -12,8 +12,7 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 use stepcast_protocol::{
-    ChannelName, Cursor, Event, EventId, Origin, RunId, StepId, limits,
-    sdk::internal::FUNCTION_FAILED,
+    ChannelName, Cursor, Event, EventId, RunId, sdk::internal::FUNCTION_FAILED,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -33,7 +32,7 @@ use super::{
 };
 use crate::{
     error::EngineError,
-    hub::{self, Channel, Draft, Outgoing},
+    hub::{self, Channel, Draft, Outgoing, Together},
     store::{Batch, CommitError, Expect, Phase, StepRow, StepState, StoredRun, Write},
 };
 
@@ -248,69 +247,65 @@ impl RunCell {
         Ok(accepted)
     }
 
-    /// The same for one that readers see after its commit, which is to be awaited. With a key it is published once by this attempt under this
-    /// lease: what was said by an attempt that failed, or under an earlier lease and has no result, is taken back.
-    pub(super) fn publish_durably(
+    /// The same for messages of one attempt that readers see after their commit, which is to be awaited.
+    pub(super) fn publish_together(
         self: &Arc<Self>,
         runs: &Runs,
         lease: u32,
         channel: &Arc<Channel>,
-        draft: Draft,
-        key: Option<&str>,
-    ) -> Result<(Cursor, Committing), EngineError> {
-        let origin = draft.origin.clone();
-        let origin = origin.expect("what a run publishes says of which attempt it is");
+        messages: &Together,
+    ) -> Result<Committing, EngineError> {
         let mut published = self.published.lock();
         if !self.is_held_by(lease) {
             let run = self.id;
             return Err(EngineError::LeaseLost { run, lease });
         }
-        let admitted = published.admit(&origin, channel.name(), &draft, false)?;
+        let mut posted = Vec::new();
+        for draft in messages.drafts() {
+            let origin = draft.origin.clone();
+            let origin = origin.expect("what a run publishes says of which attempt it is");
+            let admitted = published.admit(&origin, channel.name(), draft, false)?;
+            posted.push((origin, draft, admitted));
+        }
+        let is_first = posted
+            .iter()
+            .any(|(.., admitted)| admitted.is_first_on_channel);
         let now = runs.0.clock.now();
-        let key = key.map(|key| key_under(lease, &origin, key));
-        let expect = key.iter().map(|key| {
-            let channel = channel.name().clone();
-            Expect::PublishKeyIsFree(channel, key.clone(), now)
-        });
         let batch = Batch {
-            expect: expect.collect(),
+            expect: messages.expects(channel.name(), now),
             ..Batch::default()
         };
-        let mut given = Cursor::START;
+        let mut given = Vec::new();
         let numbered = |batch: &mut Batch, cursors: &[Cursor]| {
-            given = *cursors.first().expect("one message was given");
-            let (run, channel) = (origin.run, channel.name().clone());
-            if admitted.is_first_on_channel {
-                let mark = Write::RunChannel(run, channel.clone(), given);
+            given = cursors.to_vec();
+            if let (true, Some(first)) = (is_first, cursors.first()) {
+                let mark = Write::RunChannel(self.id, channel.name().clone(), *first);
                 batch.writes.push(mark);
             }
-            batch.writes.extend(key.map(|key| Write::PublishKey {
-                channel,
-                key,
-                cursor: given,
-                until: now + limits::IDEMPOTENCY_WINDOW,
-            }));
+            let keys = messages.writes(channel.name(), cursors, now);
+            batch.writes.extend(keys);
         };
         let (tell, committed) = oneshot::channel();
         let done = {
             let (runs, cell, channel) = (runs.clone(), Arc::clone(self), Arc::clone(channel));
-            let is_first = admitted.is_first_on_channel;
             move |result: Result<Vec<Cursor>, CommitError>| {
                 if is_first && result.is_ok() {
                     runs.on_marked(&cell, &channel);
                 }
-                // Whoever publishes may have gone; the message has its fate all the same.
+                // Whoever publishes may have gone; the messages have their fate all the same.
                 drop(tell.send(result));
             }
         };
-        let topic = (draft.topic.clone(), draft.keep.clone());
-        let outgoing = Outgoing {
+        let outgoing = messages.drafts().map(|draft| Outgoing {
             channel: Arc::clone(channel),
-            draft,
-        };
-        runs.0.hub.commit(batch, vec![outgoing], numbered, done);
-        published.note(&origin, channel, topic, given, admitted);
-        Ok((given, committed))
+            draft: draft.clone(),
+        });
+        runs.0.hub.commit(batch, outgoing.collect(), numbered, done);
+        for ((origin, draft, admitted), cursor) in posted.into_iter().zip(given) {
+            let topic = (draft.topic.clone(), draft.keep.clone());
+            published.note(&origin, channel, topic, cursor, admitted);
+        }
+        Ok(committed)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, CellState> {
@@ -372,12 +367,6 @@ impl RunCell {
             .into_iter()
             .for_each(|envelope| envelope.answer(Err(error.clone().into())));
     }
-}
-
-/// The key of an attempt's message: what another attempt has said with it does not stand any more.
-fn key_under(lease: u32, origin: &Origin, key: &str) -> String {
-    let step = origin.step.as_ref().map_or("", StepId::as_str);
-    format!("{lease}.{}.{}:{step}{key}", origin.attempt, step.len())
 }
 
 fn held_lease(run: &RunState) -> u32 {

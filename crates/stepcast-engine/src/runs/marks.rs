@@ -49,15 +49,15 @@ impl Runs {
         marks
     }
 
-    /// Whether a message from outside, said to be of a run, has to mark its channel. Only runs that are there and go on can: they take
+    /// Whether messages from outside, said to be of a run, have to mark their channel. Only runs that are there and go on can: they take
     /// their marks with them when they go.
     pub(crate) async fn marks_from_outside(
         &self,
         run: RunId,
         channel: &Channel,
-        draft: &Draft,
+        mut drafts: impl Iterator<Item = &Draft>,
     ) -> Result<bool, StoreError> {
-        if !is_kept(draft) || !self.0.frames.mark(channel.is_followed()) {
+        if !drafts.any(is_kept) || !self.0.frames.mark(channel.is_followed()) {
             return Ok(false);
         }
         if let Some(cell) = self.in_memory(run) {

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use stepcast_protocol::{Cursor, Origin, RunId, StepId};
+use stepcast_protocol::{Cursor, Origin, RunId, StepId, TopicName};
 
 use super::{Runs, cell::RunCell};
 use crate::{
     error::EngineError,
-    hub::{Channel, Draft},
-    store::{CommitError, Refusal},
+    hub::{Channel, Draft, Together},
+    store::CommitError,
 };
 
 /// The attempt of a step in which somebody says that he publishes.
@@ -69,8 +69,12 @@ impl Runs {
         let Some((cell, lease)) = self.speaker(run) else {
             return Ok(None);
         };
-        let Some(said) = said_in(&cell, attempt, channel, draft) else {
+        let Some(origin) = origin_in(&cell, attempt, channel, [&draft.topic]) else {
             return Ok(None);
+        };
+        let said = Draft {
+            origin: Some(Arc::new(origin)),
+            ..draft
         };
         self.0.hub.prepare(channel, &said.topic, &said.keep).await?;
         self.0.hub.has_room(channel)?;
@@ -80,29 +84,71 @@ impl Runs {
         }
     }
 
-    /// The same, but seen after its commit, and with a key once.
-    pub(crate) async fn speak_in_step_durably(
+    /// Publishes what a run says in one commit, under the same conditions; nothing when it is nobody's.
+    pub(crate) async fn speak_together(
+        &self,
+        run: RunId,
+        channel: &Arc<Channel>,
+        messages: &Together,
+    ) -> Result<Option<Vec<Cursor>>, EngineError> {
+        let Some((cell, lease)) = self.speaker(run) else {
+            return Ok(None);
+        };
+        let origin = Origin {
+            run,
+            step: None,
+            attempt: cell.lock().run.row.attempt,
+        };
+        self.say_together(&cell, lease, channel, messages, origin)
+            .await
+    }
+
+    /// The same for what an attempt of a step says.
+    pub(crate) async fn speak_in_step_together(
         &self,
         run: RunId,
         attempt: &StepAttempt,
         channel: &Arc<Channel>,
-        draft: Draft,
-        key: Option<&str>,
-    ) -> Result<Option<Cursor>, EngineError> {
+        messages: &Together,
+    ) -> Result<Option<Vec<Cursor>>, EngineError> {
         let Some((cell, lease)) = self.speaker(run) else {
             return Ok(None);
         };
-        let Some(said) = said_in(&cell, attempt, channel, draft) else {
+        let topics = messages.drafts().map(|draft| &draft.topic);
+        let Some(origin) = origin_in(&cell, attempt, channel, topics) else {
             return Ok(None);
         };
-        self.0.hub.prepare(channel, &said.topic, &said.keep).await?;
-        let committed = match cell.publish_durably(self, lease, channel, said, key) {
-            Ok((cursor, committed)) => committed.await.map(|result| result.map(|_| cursor)),
-            Err(error) => return nobodys(error),
-        };
-        match committed.unwrap_or(Err(CommitError::Closed)) {
-            Err(CommitError::Refused(Refusal::KeyUsed(cursor))) => Ok(Some(cursor)),
-            result => Ok(Some(result?)),
+        self.say_together(&cell, lease, channel, messages, origin)
+            .await
+    }
+
+    /// A key counts for this attempt under this lease: what one that failed has said is taken back, as is what was said under an earlier lease
+    /// and has no result.
+    async fn say_together(
+        &self,
+        cell: &Arc<RunCell>,
+        lease: u32,
+        channel: &Arc<Channel>,
+        messages: &Together,
+        origin: Origin,
+    ) -> Result<Option<Vec<Cursor>>, EngineError> {
+        let origin = Arc::new(origin);
+        let mut messages = messages.clone().said_by(|keyed| {
+            keyed.draft.origin = Some(Arc::clone(&origin));
+            keyed.key = keyed.key.as_ref().map(|key| key_under(lease, &origin, key));
+        });
+        for draft in messages.drafts() {
+            let prepared = self.0.hub.prepare(channel, &draft.topic, &draft.keep);
+            prepared.await?;
+        }
+        loop {
+            let fate = match cell.publish_together(self, lease, channel, &messages) {
+                Ok(committed) => committed.await.unwrap_or(Err(CommitError::Closed)),
+                Err(error) => return nobodys(error),
+            };
+            if let Some(cursors) = messages.on_fate(fate)? {
+                return Ok(Some(cursors));
+            }
         }
     }
 
@@ -116,13 +162,13 @@ impl Runs {
     }
 }
 
-/// What an attempt says, under the number that it has on record; nothing when it is over, or more is said than could be.
-fn said_in(
+/// Of which attempt on record that is; nothing when it is over, or says more than it could.
+fn origin_in<'a>(
     cell: &RunCell,
     attempt: &StepAttempt,
     channel: &Channel,
-    draft: Draft,
-) -> Option<Draft> {
+    topics: impl IntoIterator<Item = &'a TopicName>,
+) -> Option<Origin> {
     let StepAttempt { step, attempt } = attempt;
     let number = cell.lock().run.attempt_of(step)?;
     let origin = Origin {
@@ -130,18 +176,21 @@ fn said_in(
         step: Some(step.clone()),
         attempt: number,
     };
-    let has_room = cell
-        .published()
-        .has_room(&origin, channel.name(), &draft.topic);
-    let is_its = *attempt >= number && has_room;
-    is_its.then(|| Draft {
-        origin: Some(Arc::new(origin)),
-        ..draft
-    })
+    let published = cell.published();
+    let has_room = |topic| published.has_room(&origin, channel.name(), topic);
+    let is_its = *attempt >= number && topics.into_iter().all(has_room);
+    drop(published);
+    is_its.then_some(origin)
+}
+
+/// The key of an attempt's message: what another attempt has said with it does not stand any more.
+fn key_under(lease: u32, origin: &Origin, key: &str) -> String {
+    let step = origin.step.as_ref().map_or("", StepId::as_str);
+    format!("{lease}.{}.{}:{step}{key}", origin.attempt, step.len())
 }
 
 /// It ended meanwhile. The state of a run is no reason to lose a message.
-fn nobodys(error: EngineError) -> Result<Option<Cursor>, EngineError> {
+fn nobodys<T>(error: EngineError) -> Result<Option<T>, EngineError> {
     match error {
         EngineError::LeaseLost { .. } | EngineError::AttemptOver { .. } => Ok(None),
         error => Err(error),

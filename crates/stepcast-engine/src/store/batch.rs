@@ -250,8 +250,13 @@ pub enum Refusal {
     #[error("run {0} does not exist")]
     RunUnknown(RunId),
     /// The idempotency key was used; this is the message it stands for.
-    #[error("the idempotency key was used for message {0}")]
-    KeyUsed(Cursor),
+    #[error("the idempotency key was used for message {cursor}")]
+    KeyUsed {
+        /// The key.
+        key: String,
+        /// Where the message is.
+        cursor: Cursor,
+    },
     /// The store has been reopened since.
     #[error("epoch {0} is over, the store was reopened; try again")]
     EpochOver(u64),
@@ -269,7 +274,7 @@ impl Refusal {
             Self::EventsKnown(_) => ErrorCode::BadEvent,
             Self::RunEnded(_) => ErrorCode::RunEnded,
             Self::RunUnknown(_) => ErrorCode::UnknownRun,
-            Self::KeyUsed(_) => ErrorCode::BadRequest,
+            Self::KeyUsed { .. } => ErrorCode::BadRequest,
             Self::EpochOver(_) => ErrorCode::Closing,
             Self::MessageNotKept(_) => ErrorCode::BadCursor,
         }

@@ -1,7 +1,8 @@
 //! The routes. Each handler decodes, calls the engine once and encodes; what it decides is only who may ask and what a request
 //! says.
 //!
-//! [`problem`], [`body`] and [`envelope`] are what they share; [`reader`] is what all ways of reading a channel have in common.
+//! [`problem`], [`body`] and [`envelope`] are what they share; [`reader`] is what all ways of reading a channel have in common, [`target`]
+//! and [`text`] what those of publishing have.
 
 mod apps;
 mod body;
@@ -29,6 +30,9 @@ mod script;
 mod shown;
 mod signals;
 mod sse;
+mod target;
+mod tee;
+mod text;
 mod token;
 mod unsupported;
 
@@ -61,6 +65,7 @@ pub(crate) fn token_routes(gateway: &Gateway) -> Router {
         .route(paths::SCRIPT, get(script::read))
         .layer(from_fn_with_state(gateway.origins(), let_pages_in))
         .route(paths::PUBLISH, post(publish::publish))
+        .route(paths::TEE, post(tee::tee))
         .route(paths::HEALTH, get(health))
         .route(paths::READY, get(ready::ready))
         .layer(map_response_with_state(gateway.kind(), name_kind))

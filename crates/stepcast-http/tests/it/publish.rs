@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use serde_json::json;
 use stepcast_http::{GatewayOptions, Keys};
-use stepcast_protocol::{ChannelSpec, Keep, TopicName, TopicSpec, limits};
+use stepcast_protocol::{ChannelSpec, Cursor, Keep, TopicName, TopicSpec, limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{clients::within, server::TestServer};
+use crate::{
+    clients::within,
+    server::{TestServer, grant},
+};
 
 const PATH: &str = "/v1/realtime/publish?channel=c&topic=t";
+const TEE: &str = "/v1/realtime/publish/tee?channel=c";
 
 #[tokio::test]
 async fn json_is_kept_and_everything_else_becomes_a_string() {
@@ -62,7 +66,13 @@ async fn a_native_publisher_is_told_where_its_message_is() {
 #[tokio::test]
 async fn each_refusal_has_its_status() {
     let server = TestServer::start().await;
-    let schema = json!({ "type": "object", "properties": { "age": { "type": "integer" } } });
+    let schema = json!({ "type": "object", "properties": {
+        "age": { "type": "integer" },
+        "ids": { "type": "array", "items": { "anyOf": [
+            { "type": "integer", "format": "uint64", "minimum": 0 },
+            { "type": "null" },
+        ] } },
+    } });
     let spec = ChannelSpec {
         template: "person:{id}".parse().unwrap(),
         topics: vec![TopicSpec {
@@ -139,6 +149,20 @@ async fn each_refusal_has_its_status() {
         .post(&path("channel=person:1&topic=t"), &[], r#"{"age":"x"}"#)
         .await;
     assert_eq!(answer.json()["data"]["pointer"], "/age");
+    // Pages read numbers as floats.
+    let ids = r#"{"ids":[9007199254740991,9007199254740992]}"#;
+    let answer = server
+        .post(&path("channel=person:1&topic=t"), &[], ids)
+        .await;
+    assert_eq!((answer.status, &*answer.code()), (422, "schema_violation"));
+    assert_eq!(answer.json()["data"]["pointer"], "/ids/1");
+    assert!(
+        answer.body.contains("publish it as a string"),
+        "{}",
+        answer.body
+    );
+    let undeclared = server.post(PATH, &[], "9007199254740993").await;
+    assert_eq!(undeclared.status, 200, "{}", undeclared.body);
 }
 
 #[tokio::test]
@@ -166,10 +190,12 @@ async fn a_publish_token_or_a_key_is_needed() {
         ("a.b.c", 401, "bad_token"),
     ] {
         let header = format!("Bearer {credential}");
-        let answer = server.post(PATH, &[("Authorization", &header)], "1").await;
-        assert_eq!(answer.status, status, "{credential}: {}", answer.body);
-        if status != 200 {
-            assert_eq!(answer.code(), code, "{credential}");
+        for path in [PATH, TEE] {
+            let answer = server.post(path, &[("Authorization", &header)], "1").await;
+            assert_eq!(answer.status, status, "{credential}: {}", answer.body);
+            if status != 200 {
+                assert_eq!(answer.code(), code, "{credential}");
+            }
         }
     }
 }
@@ -181,17 +207,7 @@ async fn a_stream_of_text_becomes_messages_of_whole_characters() {
     let mut socket = server.connect(&token).await;
     let text = "aé漢🦀".repeat(5_000);
     let head = [("Content-Type", "text/stream; charset=utf-8")];
-    let mut stream = server.send_head("POST", PATH, &head, None).await;
-    for chunk in text.as_bytes().chunks(777) {
-        let size = format!("{:x}\r\n", chunk.len());
-        stream
-            .write_all(&[size.as_bytes(), chunk, b"\r\n"].concat())
-            .await
-            .unwrap();
-    }
-    stream.write_all(b"0\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    within(stream.read_to_string(&mut answer)).await.unwrap();
+    let answer = send_pieces(&server, (PATH, &head), text.as_bytes(), 777).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let mut received = String::new();
     while received.len() < text.len() {
@@ -200,6 +216,140 @@ async fn a_stream_of_text_becomes_messages_of_whole_characters() {
         received.push_str(frame["data"].as_str().unwrap());
     }
     assert_eq!(received, text);
+}
+
+/// Sends a body of no announced length in pieces, and gives the whole answer.
+async fn send_pieces(
+    server: &TestServer,
+    (path, headers): (&str, &[(&str, &str)]),
+    text: &[u8],
+    size: usize,
+) -> String {
+    let mut stream = server.send_head("POST", path, headers, None).await;
+    for piece in text.chunks(size) {
+        let head = format!("{:x}\r\n", piece.len());
+        stream
+            .write_all(&[head.as_bytes(), piece, b"\r\n"].concat())
+            .await
+            .unwrap();
+    }
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    within(stream.read_to_string(&mut answer)).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn what_is_passed_on_comes_in_order_and_in_whole_characters() {
+    let server = TestServer::start().await;
+    let mut plain = server.connect(&server.token("c", &["$stream"]).await).await;
+    let grant = grant("c", &["$stream", "t"], Cursor::START);
+    let mut native = server.native(&server.grant(grant), "").await;
+    let mut other = server.connect(&server.token("c", &["t"]).await).await;
+    assert_eq!(native.next().await["kind"], "hello");
+    let text = "event: inngest.stream\ndata: aé漢🦀\n\n".repeat(2_000);
+    let answer = send_pieces(&server, (TEE, &[]), text.as_bytes(), 777).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    for socket in [&mut plain, &mut native] {
+        let mut received = String::new();
+        while received.len() < text.len() {
+            let frame = socket.next().await;
+            assert_eq!(
+                (&frame["kind"], &frame["topic"]),
+                (&json!("data"), &json!("$stream"))
+            );
+            received.push_str(frame["data"].as_str().unwrap());
+        }
+        assert_eq!(received, text);
+    }
+    // Who does not read the topic gets nothing of it.
+    server.post(PATH, &[], "1").await;
+    assert_eq!(other.next().await["data"], json!(1));
+    // It is kept, so that who comes late loses nothing.
+    server.post(TEE, &[], vec![b'"', 0xff]).await;
+    let shown = plain.next().await;
+    assert_eq!(shown["data"], "\"\u{fffd}");
+    server
+        .until(async |server| server.kept_of("c", "$stream").await > 1)
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_passed_on_has_a_limit_and_a_channel() {
+    let server = TestServer::start().await;
+    let missing = server.post("/v1/realtime/publish/tee", &[], "x").await;
+    assert_eq!(
+        (missing.status, &*missing.body),
+        (400, "channel is empty; give it 1 to 256 bytes")
+    );
+    let large = "x".repeat(limits::TEE_BYTES + 1);
+    let refused = server.post(TEE, &[], large.clone()).await;
+    assert_eq!((refused.status, &*refused.code()), (413, "too_large"));
+    assert!(refused.body.contains("1024000"), "{}", refused.body);
+    assert_eq!(server.visible("c").await.offset.0, 0);
+    let exact = server.post(TEE, &[], large[1..].to_owned()).await;
+    assert_eq!(exact.status, 200, "{}", exact.body);
+    // What has no announced length is passed on until it is too long.
+    let answer = send_pieces(&server, (TEE, &[]), large.as_bytes(), 64 * 1024).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(answer.contains("bytes that were published"), "{answer}");
+    let named = server
+        .post("/v1/realtime/publish?channel=c&topic=$stream", &[], "1")
+        .await;
+    assert_eq!((named.status, &*named.code()), (400, "bad_topic"));
+}
+
+#[tokio::test]
+async fn several_topics_are_one_commit() {
+    let server = TestServer::start().await;
+    let token = server.token("c", &["t", "u"]).await;
+    let mut socket = server.connect(&token).await;
+    let batches = || server.engine.stats().store.batches;
+    let before = batches();
+    let path = format!("{PATH}&topic=u&topic=t&v=1");
+    let answer = server.post(&path, &[], "1").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(batches() - before, 1);
+    for topic in ["t", "u"] {
+        let frame = socket.next().await;
+        assert_eq!(
+            (&frame["topic"], &frame["data"]),
+            (&json!(topic), &json!(1))
+        );
+    }
+    assert_eq!(answer.json()["ids"].as_array().unwrap().len(), 2);
+    assert_eq!(server.kept("c").await, [1, 1]);
+    assert_eq!(server.visible("c").await.offset.0, 2);
+}
+
+#[tokio::test]
+async fn nothing_is_published_when_one_of_the_topics_is_refused() {
+    let server = TestServer::start().await;
+    server.declare("d", vec![("t", Keep::Log), ("u", Keep::Latest)]);
+    let path = "/v1/realtime/publish?channel=d&topic=t&topic=u";
+    let refused = server.post(&format!("{path}&topic=w"), &[], "1").await;
+    assert_eq!((refused.status, &*refused.code()), (400, "bad_topic"));
+    assert_eq!(server.kept("d").await, [0, 0]);
+    server.post(path, &[], "2").await;
+    assert_eq!(server.kept("d").await, [1, 1]);
+}
+
+#[tokio::test]
+async fn a_key_stands_for_a_message_on_each_topic() {
+    let server = TestServer::start().await;
+    let key = [("Idempotency-Key", "k")];
+    let ids = async |topics: &str| {
+        let path = format!("/v1/realtime/publish?channel=c&v=1&{topics}");
+        server.post(&path, &key, "1").await.json()["ids"].clone()
+    };
+    let first = ids("topic=u").await;
+    let all = ids("topic=t&topic=u&topic=w").await;
+    assert_eq!(all[1], first[0]);
+    assert_eq!(
+        ids("topic=w&topic=u&topic=t").await,
+        json!([all[2], all[1], all[0]])
+    );
+    assert_eq!(server.kept("c").await, [1, 1, 1]);
 }
 
 #[tokio::test]

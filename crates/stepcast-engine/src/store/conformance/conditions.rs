@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use stepcast_protocol::Cursor;
+
 use super::{Place, put, samples::*};
 use crate::store::{
     Batch, CommitError, Expect, Fence, KnownEvent, Phase, Refusal, RunRow, Store, StoreExt, Write,
@@ -202,24 +204,14 @@ pub(super) async fn a_publish_key_is_free_until_it_is_used(place: Box<dyn Place>
     put(&store, vec![write_message("c", 3), use_key(3, 100)])
         .await
         .unwrap();
-    check(
-        &store,
-        free("c", "k", 99),
-        Some(Refusal::KeyUsed(cursor(1, 3))),
-    )
-    .await;
+    check(&store, free("c", "k", 99), used("k", cursor(1, 3))).await;
     check(&store, free("c", "k", 100), None).await;
     check(&store, free("c", "K", 99), None).await;
     check(&store, free("d", "k", 99), None).await;
     put(&store, vec![write_message("c", 4), use_key(4, 300)])
         .await
         .unwrap();
-    check(
-        &store,
-        free("c", "k", 299),
-        Some(Refusal::KeyUsed(cursor(1, 4))),
-    )
-    .await;
+    check(&store, free("c", "k", 299), used("k", cursor(1, 4))).await;
 }
 
 pub(super) async fn check(store: &Arc<dyn Store>, expect: Expect, refusal: Option<Refusal>) {
@@ -229,4 +221,10 @@ pub(super) async fn check(store: &Arc<dyn Store>, expect: Expect, refusal: Optio
     };
     let expected = refusal.map_or(Ok(()), |refusal| Err(CommitError::Refused(refusal)));
     assert_eq!(store.commit(batch).await.map(drop), expected, "{expect:?}");
+}
+
+/// The refusal of a key that stands for a message.
+pub(super) fn used(key: &str, cursor: Cursor) -> Option<Refusal> {
+    let key = key.to_owned();
+    Some(Refusal::KeyUsed { key, cursor })
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use stepcast_protocol::{RunId, Timestamp};
 
-use super::{Place, put, samples::*};
-use crate::store::{Expect, Phase, Refusal, RunQuery, RunRow, Store, StoredRun, Write};
+use super::{Place, conditions::used, put, samples::*};
+use crate::store::{Expect, Phase, RunQuery, RunRow, Store, StoredRun, Write};
 
 /// The n-th run, created at its n-th second.
 fn aged(n: u64, phase: Phase, ended_at: Option<Timestamp>) -> RunRow {
@@ -88,7 +88,7 @@ pub(super) async fn forgotten_keys_go(place: Box<dyn Place>) {
     .await
     .unwrap();
     // Asked as of an earlier time: what is kept is still remembered, what has gone is not.
-    for (name, refusal) in [("old", None), ("new", Some(Refusal::KeyUsed(cursor(1, 1))))] {
+    for (name, refusal) in [("old", None), ("new", used("new", cursor(1, 1)))] {
         let expect = Expect::PublishKeyIsFree(channel("c"), name.to_owned(), at(0));
         super::conditions::check(&store, expect, refusal).await;
     }
@@ -114,7 +114,7 @@ pub(super) async fn a_channel_stays_while_a_key_is_remembered(place: Box<dyn Pla
     assert_eq!(empty().await, [channel("d")]);
     put(&store, drop_both()).await.unwrap();
     let expect = Expect::PublishKeyIsFree(channel("c"), "k".to_owned(), at(0));
-    let used = Some(Refusal::KeyUsed(cursor(1, 1)));
+    let used = used("k", cursor(1, 1));
     super::conditions::check(&store, expect, used).await;
 
     let expire = Write::Expire {

@@ -77,7 +77,10 @@ fn key_is_free(
         .get(channel)
         .and_then(|log| log.keys.get(key));
     match known {
-        Some((cursor, until)) if *until > at => Err(Refusal::KeyUsed(*cursor)),
+        Some((cursor, until)) if *until > at => Err(Refusal::KeyUsed {
+            key: key.to_owned(),
+            cursor: *cursor,
+        }),
         Some(_) | None => Ok(()),
     }
 }

@@ -130,7 +130,10 @@ fn key_is_free(
             Ok(Cursor::new(Epoch(cell(row, 0)?), Offset(cell(row, 1)?)))
         })
         .optional()?;
-    Ok(used.map_or(Ok(()), |cursor| Err(Refusal::KeyUsed(cursor))))
+    Ok(used.map_or(Ok(()), |cursor| {
+        let key = key.to_owned();
+        Err(Refusal::KeyUsed { key, cursor })
+    }))
 }
 
 fn message_is_kept(

@@ -1,7 +1,7 @@
 //! What runs publish from outside, as functions do that are served over HTTP.
 
 use stepcast_engine::{
-    Publication,
+    Broadcast, Publication,
     runs::{BodyFate, Failure, FunctionConfig, Retry, StepAttempt},
     store::{MessageQuery, Store, Verb},
 };
@@ -264,4 +264,56 @@ async fn what_a_step_of_a_run_that_nobody_holds_says_is_published_with_its_key_o
     life.end_of(id).await;
     assert_eq!(says_in_step(&life, id, 1, Some("k"), 1).await, first);
     assert_eq!(standing(&life).await, [1]);
+}
+
+#[tokio::test]
+async fn what_is_said_on_several_topics_stands_and_falls_together() {
+    let world = world();
+    let mut life = world.open().await;
+    let mut run = life.start().await;
+    let id = run.run.id;
+    let says = async |n: u64, step: Option<u32>, key: Option<&str>| {
+        let topic = |name: &str| {
+            let key = key.map(|key| format!("{name}:{key}"));
+            (TopicName::parse(name).unwrap(), key)
+        };
+        let broadcast = Broadcast {
+            channel: channel_name("c"),
+            topics: ["t", "u"].map(topic).to_vec(),
+            payload: n.to_string().into(),
+            run: Some(id),
+            durable: false,
+        };
+        let said = match step {
+            None => life.engine.broadcast(broadcast).await,
+            Some(attempt) => {
+                let step = StepId::parse("s").unwrap();
+                let attempt = StepAttempt { step, attempt };
+                life.engine.broadcast_in_step(broadcast, &attempt).await
+            }
+        };
+        said.unwrap()
+    };
+    says(1, None, None).await;
+    let first = says(2, Some(1), Some("k")).await;
+    assert_eq!(says(2, Some(1), Some("k")).await, first, "once");
+    assert_eq!(first.len(), 2);
+    assert_eq!(standing(&life).await, [1, 1, 2, 2]);
+    run.lease().step_failed(
+        key("s", Verb::Run),
+        failure(BodyFate::Falls),
+        Retry::times(3),
+    );
+    run.update().await;
+    assert_eq!(standing(&life).await, [0; 0]);
+    // Of an attempt that is over: the body's without a key, which falls with it, and nobody's with one.
+    says(3, Some(1), Some("j")).await;
+    says(5, Some(1), None).await;
+    assert_eq!(standing(&life).await, [3, 3, 5, 5]);
+    run.lease()
+        .failed(failure(BodyFate::Usual), Retry::times(3));
+    run.is_over().await;
+    // Of no run that is held.
+    says(4, None, None).await;
+    assert_eq!(standing(&life).await, [3, 3, 4, 4]);
 }

@@ -1,0 +1,242 @@
+//! Where a request publishes to, and whether it may.
+
+use std::time::Duration;
+
+use axum::{body::Bytes, http::request::Parts};
+use serde_json::json;
+use stepcast_engine::{Broadcast, EngineError, Publication, runs::StepAttempt};
+use stepcast_protocol::{ChannelName, Cursor, ErrorCode, RunId, StepId, TopicName, limits};
+use tokio::time::Instant;
+
+use super::{
+    problem::Problem,
+    query::{self, Query},
+};
+use crate::gateway::Gateway;
+
+/// How long a request waits for room before it is refused: npm `inngest` does not try again.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const KEY: &str = "idempotency-key";
+
+/// Where a request publishes to.
+pub(super) enum Target {
+    /// Topics of a channel: each gets one message, all of them in one commit.
+    Topics(Topics),
+    /// The topic of a channel that has what is passed on as it comes.
+    Stream(ChannelName),
+}
+
+/// Topics that a request names, and for whom.
+pub(super) struct Topics {
+    channel: ChannelName,
+    topics: Vec<TopicName>,
+    run: Option<RunId>,
+    step: Option<StepAttempt>,
+    durable: bool,
+    key: Option<String>,
+}
+
+impl Target {
+    /// Publishes text as one message. A key cannot stand for the many that a request makes, and is not used.
+    pub(super) async fn publish_text(&self, gateway: &Gateway, text: &str) -> Result<(), Problem> {
+        match self {
+            Self::Topics(topics) => {
+                let payload = Bytes::from(json!(text).to_string());
+                topics.publish_under(gateway, payload, None).await?;
+            }
+            Self::Stream(channel) => {
+                patiently(|| gateway.engine().tee(channel, text)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Topics {
+    pub(super) fn of(parts: &Parts, query: &Query) -> Result<Self, Problem> {
+        let channel = ChannelName::parse(query.get("channel").unwrap_or_default())?;
+        let mut topics = Vec::new();
+        for topic in query.all("topic") {
+            let topic = TopicName::parse(topic)?;
+            if topic.is_reserved() {
+                return Err(EngineError::ReservedTopic(topic).into());
+            }
+            if !topics.contains(&topic) {
+                topics.push(topic);
+            }
+        }
+        if topics.is_empty() {
+            topics.push(TopicName::parse("")?);
+        }
+        // The state or form of a run is never a reason to lose a message.
+        let run = query.get("run_id").and_then(|run| run.parse().ok());
+        Ok(Self {
+            channel,
+            topics,
+            run,
+            step: step(query),
+            durable: is_durable(query)?,
+            key: key(parts)?,
+        })
+    }
+
+    /// Publishes to each topic, and says where the messages are.
+    pub(super) async fn publish(
+        &self,
+        gateway: &Gateway,
+        payload: Bytes,
+    ) -> Result<Vec<Cursor>, Problem> {
+        self.publish_under(gateway, payload, self.key.as_deref())
+            .await
+    }
+
+    async fn publish_under(
+        &self,
+        gateway: &Gateway,
+        payload: Bytes,
+        key: Option<&str>,
+    ) -> Result<Vec<Cursor>, Problem> {
+        let published = match &*self.topics {
+            [topic] => {
+                let one = self.publication(topic, payload, key);
+                let published = patiently(|| self.publish_one(gateway, one.clone()));
+                vec![published.await?]
+            }
+            _ => {
+                let all = self.broadcast(payload, key);
+                patiently(|| self.publish_all(gateway, all.clone())).await?
+            }
+        };
+        Ok(published)
+    }
+
+    async fn publish_one(
+        &self,
+        gateway: &Gateway,
+        publication: Publication,
+    ) -> Result<Cursor, EngineError> {
+        let engine = gateway.engine();
+        match &self.step {
+            Some(step) => engine.publish_in_step(publication, step).await,
+            None => engine.publish(publication).await,
+        }
+    }
+
+    async fn publish_all(
+        &self,
+        gateway: &Gateway,
+        broadcast: Broadcast,
+    ) -> Result<Vec<Cursor>, EngineError> {
+        let engine = gateway.engine();
+        match &self.step {
+            Some(step) => engine.broadcast_in_step(broadcast, step).await,
+            None => engine.broadcast(broadcast).await,
+        }
+    }
+
+    fn publication(&self, topic: &TopicName, payload: Bytes, key: Option<&str>) -> Publication {
+        Publication {
+            channel: self.channel.clone(),
+            topic: topic.clone(),
+            payload,
+            run: self.run,
+            durable: self.durable,
+            key: key_on(topic, key),
+        }
+    }
+
+    fn broadcast(&self, payload: Bytes, key: Option<&str>) -> Broadcast {
+        let topics = self.topics.iter();
+        Broadcast {
+            channel: self.channel.clone(),
+            topics: topics
+                .map(|topic| (topic.clone(), key_on(topic, key)))
+                .collect(),
+            payload,
+            run: self.run,
+            durable: self.durable,
+        }
+    }
+}
+
+/// A publish token, or whatever the operator routes admit.
+pub(super) fn admit(gateway: &Gateway, parts: &Parts, query: &Query) -> Result<(), Problem> {
+    let token = query::credential(parts, query);
+    let error = match gateway.tokens().verify_now(token) {
+        Ok(claims) if claims.publish => return Ok(()),
+        Ok(_) => {
+            let sentence = "token allows to read, not to publish; mint a publish token";
+            return Err(Problem::new(ErrorCode::Forbidden, sentence));
+        }
+        Err(error) => error,
+    };
+    let is_token = token.matches('.').count() == 2;
+    match gateway.keys() {
+        Some(keys) if !is_token => Ok(keys.admit(parts)?),
+        _ => Err(error.into()),
+    }
+}
+
+/// Keys are the channel's, and those of requests their topics'.
+fn key_on(topic: &TopicName, key: Option<&str>) -> Option<String> {
+    key.map(|key| format!("{topic}:{key}"))
+}
+
+/// The attempt of a step that publishes, if the request says both, as the middleware of the npm package does.
+fn step(query: &Query) -> Option<StepAttempt> {
+    let step = StepId::parse(query.get("step_id")?).ok()?;
+    let attempt = query.get("attempt")?.parse().ok()?;
+    (!step.is_reserved()).then_some(StepAttempt { step, attempt })
+}
+
+/// Whether the answer is to wait for the commit.
+fn is_durable(query: &Query) -> Result<bool, Problem> {
+    match query.get("durable") {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            let shown: String = other.chars().take(32).collect();
+            let sentence = format!("durable is `{shown}`; it is `true` or `false`");
+            Err(Problem::new(ErrorCode::BadRequest, sentence))
+        }
+    }
+}
+
+/// A key that cannot be read must not be taken for none.
+fn key(parts: &Parts) -> Result<Option<String>, Problem> {
+    let Some(key) = parts.headers.get(KEY) else {
+        return Ok(None);
+    };
+    match std::str::from_utf8(key.as_bytes()) {
+        Ok(key) if key.len() > limits::IDEMPOTENCY_KEY_BYTES => {
+            let sentence = format!(
+                "header `idempotency-key` has {} bytes, at most {} are allowed",
+                key.len(),
+                limits::IDEMPOTENCY_KEY_BYTES
+            );
+            Err(Problem::new(ErrorCode::BadRequest, sentence))
+        }
+        Ok(key) => Ok(Some(key.to_owned())),
+        Err(_) => {
+            let sentence = "header `idempotency-key` is not UTF-8";
+            Err(Problem::new(ErrorCode::BadRequest, sentence))
+        }
+    }
+}
+
+/// Tries again while there is no room.
+async fn patiently<T, F>(publish: impl Fn() -> F) -> Result<T, EngineError>
+where
+    F: Future<Output = Result<T, EngineError>>,
+{
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match publish().await {
+            Err(error) if error.code() == ErrorCode::Overloaded && Instant::now() < deadline => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            result => return result,
+        }
+    }
+}
