@@ -2,12 +2,15 @@
 //!
 //! A channel that nobody declares takes every topic, kept as `log`, as publishers of npm `inngest` declare nothing.
 
+mod integers;
+
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use jsonschema::Validator;
 use parking_lot::RwLock;
 use stepcast_protocol::{Bounds, ChannelName, ChannelSpec, Keep, SchemaHash, TopicName, TopicSpec};
 
+pub use self::integers::{has_wide_integers, may_hold_unsafe_integer};
 use crate::error::EngineError;
 
 /// The channels an app declares. A cheap handle.
@@ -65,7 +68,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// How a topic of a channel is kept, once its payload has been found to fit.
+    /// How a topic of a channel is kept, once its payload has been found to fit. Integers that the schema gives 64 bits must be ones that
+    /// pages can read.
     ///
     /// # Errors
     /// [`EngineError::UnknownTopic`] and [`EngineError::SchemaViolation`].
@@ -170,7 +174,7 @@ impl Declared {
             };
             let validator = jsonschema::options()
                 .should_validate_formats(true)
-                .build(schema);
+                .build(&integers::bounded(schema));
             validator.map(Some).map_err(|error| EngineError::BadSchema {
                 channel: spec.template.to_string(),
                 topic: topic.name.clone(),
@@ -227,13 +231,18 @@ fn check_schema(
         topic: topic.name.clone(),
         cause: error.to_string(),
     })?;
-    validator
-        .validate(&value)
-        .map_err(|error| EngineError::SchemaViolation {
-            topic: topic.name.clone(),
-            pointer: error.instance_path().to_string(),
-            problem: error.to_string(),
-        })
+    let Err(error) = validator.validate(&value) else {
+        return Ok(());
+    };
+    let (error, advice) = match integers::unsafe_integer(&error) {
+        Some(integer) => (integer, integers::ADVICE),
+        None => (&error, ""),
+    };
+    Err(EngineError::SchemaViolation {
+        topic: topic.name.clone(),
+        pointer: error.instance_path().to_string(),
+        problem: format!("{error}{advice}"),
+    })
 }
 
 impl fmt::Debug for Catalog {

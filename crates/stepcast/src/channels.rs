@@ -4,8 +4,11 @@ use std::{any::TypeId, collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use stepcast_engine::{EngineError, catalog::Catalog};
-use stepcast_protocol::{ChannelName, Keep, Manifest, TopicName, limits};
+use stepcast_engine::{
+    EngineError,
+    catalog::{Catalog, has_wide_integers, may_hold_unsafe_integer},
+};
+use stepcast_protocol::{ChannelName, ChannelSpec, Keep, Manifest, TopicName, limits};
 
 use crate::{
     channel::{Channel, says_more_than_type},
@@ -16,8 +19,16 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Channels {
     catalog: Catalog,
-    /// Per type, the topics whose payloads are held against their schema although their type is right.
-    seen: Arc<RwLock<HashMap<TypeId, Arc<[TopicName]>>>>,
+    seen: Arc<RwLock<HashMap<TypeId, Arc<Checked>>>>,
+}
+
+/// Topics of a channel type whose payloads are held against their schema although their type is right.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    /// Their schema says more than their type.
+    always: Vec<TopicName>,
+    /// They have integers of 64 bits: only payloads that may hold one that pages cannot read.
+    long_integers: Vec<TopicName>,
 }
 
 /// A message as the engine takes it.
@@ -38,20 +49,13 @@ impl Channels {
     }
 
     /// Makes a channel type known; cheap when it is.
-    pub(crate) fn declare<C: Channel>(&self) -> Result<Arc<[TopicName]>, Error> {
+    pub(crate) fn declare<C: Channel>(&self) -> Result<Arc<Checked>, Error> {
         if let Some(checked) = self.seen.read().get(&TypeId::of::<C>()) {
             return Ok(Arc::clone(checked));
         }
         let spec = C::spec();
         self.catalog.declare(spec).map_err(Error::engine)?;
-        let says_more =
-            |schema: &Option<serde_json::Value>| schema.as_ref().is_some_and(says_more_than_type);
-        let checked: Arc<[TopicName]> = spec
-            .topics
-            .iter()
-            .filter(|topic| says_more(&topic.schema))
-            .map(|topic| topic.name.clone())
-            .collect();
+        let checked = Arc::new(Checked::of(spec));
         self.seen
             .write()
             .insert(TypeId::of::<C>(), Arc::clone(&checked));
@@ -76,7 +80,7 @@ impl Channels {
             };
             return Err(Error::engine(error));
         }
-        if checked.contains(&topic.name) {
+        if checked.concerns(&topic.name, &payload) {
             self.catalog
                 .check(channel, &topic.name, &payload)
                 .map_err(Error::engine)?;
@@ -86,6 +90,28 @@ impl Channels {
             payload,
             keep: topic.keep.clone(),
         })
+    }
+}
+
+impl Checked {
+    fn of(spec: &ChannelSpec) -> Self {
+        let mut checked = Self::default();
+        for topic in &spec.topics {
+            let Some(schema) = &topic.schema else {
+                continue;
+            };
+            if says_more_than_type(schema) {
+                checked.always.push(topic.name.clone());
+            } else if has_wide_integers(schema) {
+                checked.long_integers.push(topic.name.clone());
+            }
+        }
+        checked
+    }
+
+    fn concerns(&self, topic: &TopicName, payload: &[u8]) -> bool {
+        self.always.contains(topic)
+            || (self.long_integers.contains(topic) && may_hold_unsafe_integer(payload))
     }
 }
 

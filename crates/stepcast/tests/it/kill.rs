@@ -279,7 +279,7 @@ async fn all_ends(stepcast: &Stepcast) -> Ends {
 /// All of the log, up to a message that is published now.
 async fn all_messages(stepcast: &Stepcast) -> Vec<(Cursor, Log)> {
     let last = stepcast
-        .publish(&Log::at(), Log::Noise { n: u64::MAX })
+        .publish(&Log::at(), Log::Noise { n: u32::MAX.into() })
         .durable()
         .await
         .unwrap();

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stepcast::{App, Error, Event, Stepcast, channel::ChannelAt};
+use stepcast::{App, Channel, Error, Event, Stepcast, channel::ChannelAt};
 use stepcast_engine::Publication;
 use stepcast_protocol::{ChannelName, TopicName, limits};
 
@@ -161,6 +162,36 @@ async fn an_event_name_that_is_empty_or_too_long() {
     let error = world.send(LongName {}).await.unwrap_err();
     assert_eq!(error.code(), "bad_event");
     assert!(error.message().contains("257 bytes"), "{error}");
+}
+
+#[derive(Debug, Clone, Channel, Serialize, Deserialize, JsonSchema)]
+#[channel("count:{of}")]
+enum Count {
+    Total { by_day: Vec<i64> },
+}
+
+#[tokio::test]
+async fn an_integer_that_pages_would_read_as_another() {
+    const SAFE: i64 = (1 << 53) - 1;
+    let world = World::with(options, |_| App::new("it").channel::<Count>()).await;
+    let total = |last| Count::Total {
+        by_day: vec![0, last],
+    };
+    let (at, most) = (Count::at("a"), [SAFE, -SAFE]);
+    for last in most {
+        world.publish(&at, total(last)).await.unwrap();
+    }
+    for last in [SAFE + 1, -SAFE - 1, i64::MAX] {
+        let error = world.publish(&at, total(last)).await.unwrap_err();
+        assert_eq!(error.code(), "schema_violation");
+        let begin = "payload for topic `total` does not fit its schema at `/by_day/1`: ";
+        let advice = "; pages would read another number, publish it as a string";
+        let message = error.message();
+        assert!(
+            message.starts_with(begin) && message.ends_with(advice),
+            "{message}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -192,7 +192,9 @@ async fn play(seed: u64, restart: Restart) {
     for run in page {
         within(client.run(run.run_id).end()).await.unwrap();
     }
-    let mark = client.publish(&feed, Feed::Log { n: u64::MAX }).durable();
+    let mark = client
+        .publish(&feed, Feed::Log { n: u32::MAX.into() })
+        .durable();
     let mark = within(mark.into_future()).await.unwrap();
     let through = through.until(|holder| holder.last == mark).await;
     let mut late = Holding::of(client.subscribe(&feed));
