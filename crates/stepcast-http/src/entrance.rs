@@ -253,6 +253,7 @@ mod tests {
             data: Bytes::from_static(br#"{"runId":"r1"}"#),
             key: None,
             at: None,
+            extras: stepcast_protocol::event::Extras::default(),
         };
         engine.send(vec![event], None).await.unwrap();
         let is_told = || match entrance.channel.read(entrance.cursor, usize::MAX) {

@@ -25,10 +25,21 @@ pub struct Event {
     pub key: Option<String>,
     /// When it happened; later than now means that its runs wait until then.
     pub at: Timestamp,
+    /// What else its sender has said of it.
+    pub extras: Extras,
+}
+
+/// What senders of npm `inngest` may say of an event beside its data. Functions get it as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Extras {
+    /// For whom it is: one JSON object, kept byte for byte.
+    pub user: Option<Bytes>,
+    /// The version of what its data looks like.
+    pub v: Option<String>,
 }
 
 /// An event as a sender writes it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct EventInput {
     /// Its name; checked by [`Self::check`].
     #[serde(default)]
@@ -42,6 +53,12 @@ pub struct EventInput {
     /// Milliseconds since 1970; now when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ts: Option<i64>,
+    /// For whom it is: a JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Box<RawValue>>,
+    /// The version of what its data looks like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v: Option<String>,
 }
 
 /// An [`EventInput`] that keeps the rules.
@@ -55,6 +72,8 @@ pub struct CheckedEvent {
     pub key: Option<String>,
     /// When it happened, if the sender said so.
     pub at: Option<Timestamp>,
+    /// What else the sender has said of it.
+    pub extras: Extras,
 }
 
 /// Why an event is refused.
@@ -69,9 +88,23 @@ pub enum EventError {
     /// Data that is not an object.
     #[error("data of event `{0}` is not a JSON object")]
     NotAnObject(EventName),
+    /// A user that is not an object.
+    #[error("user of event `{0}` is not a JSON object")]
+    UserNotAnObject(EventName),
+    /// A version that is too long.
+    #[error(
+        "v of event `{name}` has {bytes} bytes, at most {} are allowed",
+        limits::NAME_BYTES
+    )]
+    Version {
+        /// The event.
+        name: EventName,
+        /// Its length.
+        bytes: usize,
+    },
     /// Too many bytes.
     #[error(
-        "data of event `{name}` has {bytes} bytes, at most {} are allowed",
+        "event `{name}` has {bytes} bytes of data, at most {} are allowed",
         limits::EVENT_BYTES
     )]
     TooLarge {
@@ -112,6 +145,8 @@ impl EventError {
             Self::Name(_)
             | Self::Reserved(_)
             | Self::NotAnObject(_)
+            | Self::UserNotAnObject(_)
+            | Self::Version { .. }
             | Self::Key { .. }
             | Self::Time { .. } => ErrorCode::BadEvent,
         }
@@ -135,11 +170,22 @@ impl EventInput {
             || Bytes::from_static(b"{}"),
             |data| Bytes::from(data.get().to_owned()),
         );
-        if data.len() > limits::EVENT_BYTES {
-            return Err(EventError::TooLarge {
-                name,
-                bytes: data.len(),
-            });
+        let user = self.user.map(|user| Bytes::from(user.get().to_owned()));
+        let user = user.filter(|user| &**user != b"null");
+        let bytes = data.len() + user.as_ref().map_or(0, Bytes::len);
+        if bytes > limits::EVENT_BYTES {
+            return Err(EventError::TooLarge { name, bytes });
+        }
+        if user
+            .as_ref()
+            .is_some_and(|user| user.first() != Some(&b'{'))
+        {
+            return Err(EventError::UserNotAnObject(name));
+        }
+        if let Some(bytes) = self.v.as_ref().map(String::len)
+            && bytes > limits::NAME_BYTES
+        {
+            return Err(EventError::Version { name, bytes });
         }
         let data = if &*data == b"null" {
             Bytes::from_static(b"{}")
@@ -164,6 +210,7 @@ impl EventInput {
             data,
             key: self.id,
             at: self.ts.map(Timestamp::from_millis),
+            extras: Extras { user, v: self.v },
         })
     }
 }
@@ -186,6 +233,18 @@ mod tests {
     }
 
     #[test]
+    fn what_else_is_said_is_kept_byte_for_byte() {
+        let event = check(r#"{"name":"a","user":{"id":1.50},"v":"2"}"#).unwrap();
+        let expected = Extras {
+            user: Some(Bytes::from_static(br#"{"id":1.50}"#)),
+            v: Some("2".to_owned()),
+        };
+        assert_eq!(event.extras, expected);
+        let event = check(r#"{"name":"a","user":null,"v":null}"#).unwrap();
+        assert_eq!(event.extras, Extras::default());
+    }
+
+    #[test]
     fn each_refusal_names_value_and_limit() {
         for (json, part) in [
             ("{}", "event name is empty; give it 1 to 256 bytes"),
@@ -200,6 +259,10 @@ mod tests {
             (
                 r#"{"name":"a","id":""}"#,
                 "id of event `a` has 0 bytes, 1 to 256 are allowed",
+            ),
+            (
+                r#"{"name":"a","user":"u"}"#,
+                "user of event `a` is not a JSON object",
             ),
             (r#"{"name":"a","ts":5}"#, "ts of event `a` is 5"),
         ] {

@@ -53,8 +53,7 @@ pub(crate) fn named(
     let input = EventInput {
         name: name.to_owned(),
         data: Some(data),
-        id: None,
-        ts: None,
+        ..EventInput::default()
     };
     input
         .check()

@@ -9,7 +9,9 @@ use std::{
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use stepcast_protocol::{Event, EventId, FunctionId, Timestamp, sdk::internal::CronTick};
+use stepcast_protocol::{
+    Event, EventId, FunctionId, Timestamp, event::Extras, sdk::internal::CronTick,
+};
 use tokio::sync::Notify;
 
 use super::{
@@ -202,6 +204,7 @@ fn tick_event(function: &FunctionId, cron: &Cron, tick: Tick) -> Event {
         data: said.data.into(),
         key: said.key,
         at: tick.fire_at,
+        extras: Extras::default(),
     }
 }
 

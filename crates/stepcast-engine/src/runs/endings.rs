@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stepcast_protocol::{
     Event, Timestamp,
-    event::CheckedEvent,
+    event::{CheckedEvent, Extras},
     sdk::{
         Failure, Json, SdkEvent, StepHash,
         internal::{
@@ -96,5 +96,6 @@ fn checked(event: InternalEvent) -> CheckedEvent {
         data: data.into(),
         key,
         at: None,
+        extras: Extras::default(),
     }
 }

@@ -8,7 +8,9 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use stepcast_protocol::{
-    Event, EventId, EventName, FunctionId, RunId, Timestamp, event::CheckedEvent, limits,
+    Event, EventId, EventName, FunctionId, RunId, Timestamp,
+    event::{CheckedEvent, Extras},
+    limits,
     sdk::internal::FUNCTION_INVOKED,
 };
 use tokio::sync::oneshot;
@@ -105,6 +107,7 @@ impl Runs {
             data,
             key,
             at,
+            extras,
         } = event;
         Event {
             id: self.0.entropy.event_id(now),
@@ -112,6 +115,7 @@ impl Runs {
             data,
             key,
             at: at.unwrap_or(now),
+            extras,
         }
     }
 
@@ -262,6 +266,7 @@ impl Runs {
             data,
             key: None,
             at: None,
+            extras: Extras::default(),
         };
         let event = self.accept(called, self.0.clock.now());
         let id = event.id;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
-use stepcast_protocol::{Event, EventId, EventName, FunctionId, Timestamp, limits};
+use stepcast_protocol::{Event, EventId, EventName, FunctionId, Timestamp, event::Extras, limits};
 
 use crate::store::{Expect, Write};
 
@@ -37,6 +37,7 @@ impl Once {
             data: Bytes::new(),
             key: Some(key.clone()),
             at: now,
+            extras: Extras::default(),
         };
         Some(Self {
             key: (function.clone(), key),

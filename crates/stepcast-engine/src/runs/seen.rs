@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use serde_json::{Map, Value};
-use stepcast_protocol::{Event, EventName};
+use stepcast_protocol::{Event, EventName, event::Extras};
 
 /// An event as expressions see it, read when one first asks.
 pub(super) struct Seen<'a> {
@@ -23,7 +23,7 @@ impl<'a> Seen<'a> {
         &self.event.name
     }
 
-    /// All of it: name, data, id and time.
+    /// All of it: name, data, id and time, and what else its sender has said.
     pub(super) fn value(&self) -> &Value {
         self.value.get_or_init(|| {
             let data = serde_json::from_slice(&self.event.data)
@@ -33,12 +33,20 @@ impl<'a> Seen<'a> {
                 .key
                 .clone()
                 .unwrap_or_else(|| self.event.id.to_string());
-            serde_json::json!({
+            let mut value = serde_json::json!({
                 "name": self.event.name.as_str(),
                 "data": data,
                 "id": id,
                 "ts": self.event.at.as_millis(),
-            })
+            });
+            let Extras { user, v } = &self.event.extras;
+            if let Some(user) = user {
+                value["user"] = serde_json::from_slice(user).unwrap_or_default();
+            }
+            if let Some(v) = v {
+                value["v"] = Value::from(v.as_str());
+            }
+            value
         })
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
-use stepcast_protocol::{Event, EventId, EventName, RunId, StepId};
+use stepcast_protocol::{Event, EventId, EventName, RunId, StepId, event::Extras};
 
 use super::{
     claims::{Claims, Waiter},
@@ -234,17 +234,25 @@ struct EventJson<'a> {
     name: &'a EventName,
     data: &'a RawValue,
     ts: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    v: Option<&'a str>,
 }
 
 /// An event as the result of the step that waited for it.
 pub(super) fn to_result(event: &Event) -> Bytes {
     let text = std::str::from_utf8(&event.data).unwrap_or("{}");
     let data: &RawValue = serde_json::from_str(text).unwrap_or(RawValue::NULL);
+    let Extras { user, v } = &event.extras;
+    let user = user.as_ref();
     let json = EventJson {
         id: event.id,
         name: &event.name,
         data,
         ts: event.at.as_millis(),
+        user: user.and_then(|user| serde_json::from_slice(user).ok()),
+        v: v.as_deref(),
     };
     serde_json::to_vec(&json)
         .expect("an event of strings and JSON can always be written")

@@ -23,10 +23,15 @@ pub(super) struct ShownEvent {
     name: String,
     data: Box<RawValue>,
     ts: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    v: Option<String>,
 }
 
 impl From<&Event> for ShownEvent {
     fn from(event: &Event) -> Self {
+        let user = event.extras.user.as_ref();
         let data = String::from_utf8_lossy(&event.data).into_owned();
         Self {
             internal_id: event.id,
@@ -39,6 +44,8 @@ impl From<&Event> for ShownEvent {
             name: event.name.to_string(),
             data: RawValue::from_string(data).unwrap_or_default(),
             ts: event.at.as_millis(),
+            user: user.and_then(|user| serde_json::from_slice(user).ok()),
+            v: event.extras.v.clone(),
         }
     }
 }

@@ -9,7 +9,7 @@ use stepcast_engine::{
 };
 use stepcast_protocol::{
     ErrorCode, EventName, FunctionId, RunError, RunId, Timestamp,
-    event::{CheckedEvent, EventError},
+    event::{CheckedEvent, EventError, Extras},
     limits,
     sdk::{Caller, Conflict, Invocation, Json, StepHash},
 };
@@ -135,6 +135,7 @@ impl Reporting {
             data,
             key: key_of_event,
             at,
+            extras: Extras::default(),
         };
         self.lease.step_invokes(key, function, input, Some(until));
     }

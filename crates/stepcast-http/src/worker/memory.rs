@@ -231,7 +231,15 @@ fn event(json: &[u8]) -> Option<SdkEvent> {
         name: stepcast_protocol::EventName,
         data: Json,
         ts: i64,
+        #[serde(default = "Json::empty")]
+        user: Json,
+        v: Option<String>,
     }
-    let Stored { id, name, data, ts } = serde_json::from_slice(json).ok()?;
-    Some(SdkEvent::new(name, data, id, Timestamp::from_millis(ts)))
+    let stored: Stored = serde_json::from_slice(json).ok()?;
+    let at = Timestamp::from_millis(stored.ts);
+    Some(SdkEvent {
+        user: stored.user,
+        v: stored.v,
+        ..SdkEvent::new(stored.name, stored.data, stored.id, at)
+    })
 }

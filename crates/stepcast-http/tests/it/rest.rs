@@ -24,6 +24,8 @@ async fn an_event_is_read_back_with_its_runs() {
         "name": "go",
         "id": "mine",
         "ts": 1_795_462_441_203_i64,
+        "user": {"external_id": "u1"},
+        "v": "2026-11-23.1",
         "data": {"n": 1, "_inngest": {"fn_id": "x"}},
     });
     let (id, runs) = sent(&server, event).await;
@@ -31,6 +33,8 @@ async fn an_event_is_read_back_with_its_runs() {
     let data = &shown["data"];
     assert_eq!(data["internal_id"], id);
     assert_eq!(data["id"], "mine");
+    assert_eq!(data["user"], json!({"external_id": "u1"}));
+    assert_eq!(data["v"], "2026-11-23.1");
     assert_eq!(data["ts"], 1_795_462_441_203_i64);
     assert_eq!(
         data["data"],

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    event::Event,
+    event::{Event, Extras},
     names::EventName,
     sdk::json::{Json, JsonError},
     timestamp::Timestamp,
@@ -21,24 +21,24 @@ pub struct SdkEvent {
     /// When it happened.
     #[serde(rename = "ts")]
     pub at: Timestamp,
-    user: Nobody,
+    /// For whom it is; an empty object, as functions expect one, where its sender has not said it.
+    pub user: Json,
+    /// The version of what its data looks like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub v: Option<String>,
 }
-
-/// The empty object that functions expect in `user`, which older senders filled.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-struct Nobody {}
 
 impl SdkEvent {
     /// An event with these parts.
     #[must_use]
     pub fn new(name: EventName, data: Json, id: String, at: Timestamp) -> Self {
-        let user = Nobody {};
         Self {
             name,
             data,
             id,
             at,
-            user,
+            user: Json::empty(),
+            v: None,
         }
     }
 }
@@ -49,6 +49,12 @@ impl TryFrom<&Event> for SdkEvent {
     fn try_from(event: &Event) -> Result<Self, JsonError> {
         let id = event.key.clone().unwrap_or_else(|| event.id.to_string());
         let data = Json::try_from(&event.data)?;
-        Ok(Self::new(event.name.clone(), data, id, event.at))
+        let Extras { user, v } = &event.extras;
+        let user = user.as_ref().map(Json::try_from).transpose()?;
+        Ok(Self {
+            user: user.unwrap_or_else(Json::empty),
+            v: v.clone(),
+            ..Self::new(event.name.clone(), data, id, event.at)
+        })
     }
 }

@@ -38,6 +38,12 @@ impl Json {
             .expect("strings, numbers and JSON can always be written as JSON")
     }
 
+    /// An object with nothing in it.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::of(&serde_json::Map::new())
+    }
+
     /// The text.
     #[must_use]
     pub fn get(&self) -> &str {

@@ -66,6 +66,7 @@ impl Backend for Remote {
                 data: Some(RawValue::from_string(data)?),
                 id: event.key,
                 ts: event.at.map(|at| at.as_millis()),
+                ..EventInput::default()
             };
             // An event key stands in the address; a signing key would say nothing here.
             let ask = Ask::post(url, serde_json::to_vec(&input)?);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stepcast_protocol::{
     ChannelName, Cursor, Epoch, Event, EventId, EventName, FunctionId, Kind, Message, Offset,
-    Origin, RunError, RunId, StepId, Timestamp, TopicName,
+    Origin, RunError, RunId, StepId, Timestamp, TopicName, event::Extras,
 };
 
 use crate::store::{Guards, Phase, RunRow, StepRow, StepState, Verb, Write, rows::Outcome};
@@ -67,6 +67,7 @@ pub fn event(n: u64, name: &str) -> Arc<Event> {
         data: Bytes::from(format!(r#"{{"n":{n}, "text":"ü"}}"#)),
         key: None,
         at: at(1_000 + i64::try_from(n).unwrap()),
+        extras: Extras::default(),
     })
 }
 
@@ -75,6 +76,10 @@ pub fn event(n: u64, name: &str) -> Arc<Event> {
 pub fn keyed_event(n: u64, name: &str, key: &str) -> Arc<Event> {
     Arc::new(Event {
         key: Some(key.to_owned()),
+        extras: Extras {
+            user: Some(Bytes::from_static(br#"{"id": 1.50}"#)),
+            v: Some("2".to_owned()),
+        },
         ..(*event(n, name)).clone()
     })
 }

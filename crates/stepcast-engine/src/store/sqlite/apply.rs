@@ -1,7 +1,7 @@
 //! How each write reaches its table.
 
 use rusqlite::{Connection, params};
-use stepcast_protocol::{Cursor, Event, RunId, StepId, Timestamp};
+use stepcast_protocol::{Cursor, Event, RunId, StepId, Timestamp, event::Extras};
 
 use super::{
     apply_log,
@@ -71,16 +71,19 @@ fn insert_event(conn: &Connection, event: &Event) -> rusqlite::Result<()> {
         data,
         key,
         at,
+        extras: Extras { user, v },
     } = event;
     conn.prepare_cached(
-        "INSERT INTO events (id, name, data, key, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO events (id, name, data, key, at, user, v) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         id.to_bytes(),
         name.as_str(),
         text(data),
         key,
-        at.as_millis()
+        at.as_millis(),
+        user.as_deref().map(text),
+        v,
     ])?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, params};
 use stepcast_protocol::{
     ChannelName, Cursor, Epoch, Event, EventId, EventName, FunctionId, Offset, RunId, StepId,
-    Timestamp, limits,
+    Timestamp, event::Extras, limits,
 };
 
 use super::{
@@ -295,7 +295,7 @@ fn step_state(cells: Cells<'_>) -> Answer<StepState> {
 pub(super) fn event(conn: &Connection, id: EventId) -> Answer<Option<StoredEvent>> {
     one(
         conn,
-        "SELECT id, seq, name, data, key, at FROM events WHERE id = ?1",
+        "SELECT id, seq, name, data, key, at, user, v FROM events WHERE id = ?1",
         [id.to_bytes()],
         decode_event,
     )
@@ -309,7 +309,7 @@ pub(super) fn events_after(
 ) -> Answer<Vec<StoredEvent>> {
     page(
         conn,
-        "SELECT id, seq, name, data, key, at FROM events WHERE name = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+        "SELECT id, seq, name, data, key, at, user, v FROM events WHERE name = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
         params![name.as_str(), int(seq), capped(limit)],
         decode_event,
     )
@@ -325,7 +325,7 @@ pub(super) fn events(conn: &Connection, query: &EventQuery) -> Answer<Vec<Stored
     let fail = |error| backend("reading the database", error);
     let mut statement = prepare(
         conn,
-        "SELECT id, seq, name, data, key, at FROM events
+        "SELECT id, seq, name, data, key, at, user, v FROM events
          WHERE (?1 IS NULL OR name = ?1) AND id < coalesce(?2, x'ffffffffffffffffffffffffffffffffff') AND id >= coalesce(?3, x'')
          ORDER BY id DESC LIMIT ?4",
     )?;
@@ -357,6 +357,10 @@ fn decode_event(row: &Row<'_>) -> Answer<StoredEvent> {
         data: cells.get(3)?,
         key: cells.get(4)?,
         at: cells.get(5)?,
+        extras: Extras {
+            user: cells.get(6)?,
+            v: cells.get(7)?,
+        },
     };
     Ok(StoredEvent {
         seq: cells.get(1)?,

@@ -7,7 +7,10 @@ use stepcast_engine::{
     runs::{CancelOn, FunctionConfig, KeyLimit, LimitScope, Trigger},
     store::Verb,
 };
-use stepcast_protocol::{EventName, EventPattern, RunId, RunStatus, event::CheckedEvent};
+use stepcast_protocol::{
+    EventName, EventPattern, RunId, RunStatus,
+    event::{CheckedEvent, Extras},
+};
 
 use super::script::{Life, World, function};
 
@@ -21,6 +24,7 @@ fn event(name: &str, data: &str) -> CheckedEvent {
         data: data.as_bytes().to_vec().into(),
         key: None,
         at: None,
+        extras: Extras::default(),
     }
 }
 

@@ -15,7 +15,8 @@ use stepcast_engine::{
 };
 use stepcast_protocol::{
     Cursor, ErrorCode, EventName, FunctionId, Keep, Origin, RunError, RunId, RunStatus, RunView,
-    StepId, TopicName, event::CheckedEvent,
+    StepId, TopicName,
+    event::{CheckedEvent, Extras},
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -349,6 +350,7 @@ pub(super) fn numbered_event(name: &str, n: u64) -> CheckedEvent {
         data: Bytes::from(format!(r#"{{"n":{n}}}"#)),
         key: None,
         at: None,
+        extras: Extras::default(),
     }
 }
 

@@ -15,7 +15,9 @@ use stepcast_engine::{
     store::{Outcome, Verb},
 };
 use stepcast_protocol::{
-    ErrorCode, EventName, FunctionId, Origin, StepId, event::CheckedEvent, sdk::Conflict,
+    ErrorCode, EventName, FunctionId, Origin, StepId,
+    event::{CheckedEvent, Extras},
+    sdk::Conflict,
 };
 use tokio::{runtime::Handle, task::yield_now};
 
@@ -463,5 +465,6 @@ pub(crate) fn event(name: &str, key: Option<String>) -> CheckedEvent {
         data: Bytes::from_static(b"{}"),
         key,
         at: None,
+        extras: Extras::default(),
     }
 }

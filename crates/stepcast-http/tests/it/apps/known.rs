@@ -102,9 +102,7 @@ async fn what_is_due_at_the_start_finds_the_functions_that_handle_it() {
         .await;
     let event = EventInput {
         name: "shop-late/go".to_owned(),
-        data: None,
-        id: None,
-        ts: None,
+        ..EventInput::default()
     };
     let event = event.check().unwrap();
     life.engine.send(vec![event], None).await.unwrap();

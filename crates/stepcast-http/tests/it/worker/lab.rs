@@ -127,12 +127,16 @@ impl Lab {
 
     /// Sends an event, and gives the runs that it started.
     pub(super) async fn send(&self, name: &str, data: &Value) -> Vec<RunId> {
-        let input = EventInput {
+        self.send_all_of(EventInput {
             name: name.to_owned(),
             data: serde_json::value::to_raw_value(data).ok(),
-            id: None,
-            ts: None,
-        };
+            ..EventInput::default()
+        })
+        .await
+    }
+
+    /// The same for one of which more is said.
+    pub(super) async fn send_all_of(&self, input: EventInput) -> Vec<RunId> {
         let sent = self
             .engine
             .send(vec![input.check().unwrap()], None)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stepcast_engine::store::EventQuery;
-use stepcast_protocol::EventName;
+use stepcast_protocol::{EventInput, EventName};
 
 use super::{
     app::{Reply, complete, op, planned, ran},
@@ -70,6 +70,43 @@ async fn a_wait_takes_the_event_that_its_expression_means_and_gives_up_in_time()
     lab.clock.advance(Duration::from_secs(1));
     assert_eq!(lab.output(run).await, json!("ok"));
     assert_eq!(lab.app.called()[2].memo("never"), Value::Null);
+}
+
+#[tokio::test]
+async fn functions_get_all_that_was_said_of_an_event() {
+    let lab = Lab::start().await;
+    let opts = json!({"timeout": "10s", "if": "async.user.id == event.user.id"});
+    lab.app.function([
+        Reply::ops(&[op(
+            "WaitForEvent",
+            "w",
+            json!({"name": "lab/approve", "opts": opts}),
+        )]),
+        Reply::returned(&json!("ok")),
+    ]);
+    let event = |name: &str, id: u32| {
+        let event = json!({"name": name, "data": {}, "user": {"id": id}, "v": "2"});
+        serde_json::from_value::<EventInput>(event).unwrap()
+    };
+    let run = lab.send_all_of(event("go", 7)).await[0];
+    lab.app.calls(1).await;
+    lab.at_rest().await;
+    for id in [8, 7] {
+        lab.send_all_of(event("lab/approve", id)).await;
+    }
+    assert_eq!(lab.output(run).await, json!("ok"));
+    let calls = lab.app.called();
+    let said = [
+        calls[0].body["event"].clone(),
+        calls[0].body["events"][0].clone(),
+        calls[1].memo("w"),
+    ];
+    for event in said {
+        assert_eq!(
+            (&event["user"], &event["v"]),
+            (&json!({"id": 7}), &json!("2"))
+        );
+    }
 }
 
 #[tokio::test]

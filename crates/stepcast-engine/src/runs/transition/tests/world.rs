@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use stepcast_protocol::{Event, EventId, EventName, FunctionId, RunId};
+use stepcast_protocol::{Event, EventId, EventName, FunctionId, RunId, event::Extras};
 
 use super::*;
 use crate::{
@@ -272,6 +272,7 @@ impl World {
             data: Bytes::from_static(b"{}"),
             key: None,
             at: self.disk.row.created_at,
+            extras: Extras::default(),
         };
         RunState::stored(StoredRun {
             row: self.disk.row.clone(),

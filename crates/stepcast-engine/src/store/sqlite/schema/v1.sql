@@ -26,7 +26,9 @@ CREATE TABLE events (
     name TEXT NOT NULL,
     data TEXT NOT NULL,
     key  TEXT,
-    at   INTEGER NOT NULL
+    at   INTEGER NOT NULL,
+    user TEXT,
+    v    TEXT
 ) STRICT;
 
 CREATE INDEX events_by_name ON events (name, seq);
