@@ -165,6 +165,7 @@ fn batches(n: usize) -> Vec<Batch> {
         name: name(EventName::parse("bench/work")),
         data: Bytes::from(format!("{{\"n\":{n}}}")),
         key: None,
+        extras: stepcast_protocol::event::Extras::default(),
         at: Timestamp::from_millis(1),
     };
     let fence = Some(Fence { run, lease: 1 });

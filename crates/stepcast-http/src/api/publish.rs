@@ -25,8 +25,8 @@ pub(super) async fn publish(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let query = Query::of(&parts.uri)?;
-    target::admit(&gateway, &parts, &query)?;
-    let topics = Topics::of(&parts, &query)?;
+    let caller = target::admit(&gateway, &parts, &query)?;
+    let topics = Topics::of(&parts, &query, caller)?;
     if is_text_stream(&parts) {
         let target = Target::Topics(topics);
         text::publish(&gateway, &target, Pieces::of(body)).await?;

@@ -54,7 +54,7 @@ impl Target {
 }
 
 impl Topics {
-    pub(super) fn of(parts: &Parts, query: &Query) -> Result<Self, Problem> {
+    pub(super) fn of(parts: &Parts, query: &Query, caller: Caller) -> Result<Self, Problem> {
         let channel = ChannelName::parse(query.get("channel").unwrap_or_default())?;
         let mut topics = Vec::new();
         for topic in query.all("topic") {
@@ -71,11 +71,15 @@ impl Topics {
         }
         // The state or form of a run is never a reason to lose a message.
         let run = query.get("run_id").and_then(|run| run.parse().ok());
+        let (run, step) = match caller {
+            Caller::Anybody => (None, None),
+            Caller::Operator => (run, step(query)),
+        };
         Ok(Self {
             channel,
             topics,
             run,
-            step: step(query),
+            step,
             durable: is_durable(query)?,
             key: key(parts)?,
         })
@@ -160,11 +164,21 @@ impl Topics {
     }
 }
 
+/// Who publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// Somebody with a publish token, as pages have. What they say is no run's, whatever they say of it: runs' messages stand and fall with
+    /// what the run does.
+    Anybody,
+    /// Somebody who may use the operator routes, as apps may.
+    Operator,
+}
+
 /// A publish token, or whatever the operator routes admit.
-pub(super) fn admit(gateway: &Gateway, parts: &Parts, query: &Query) -> Result<(), Problem> {
+pub(super) fn admit(gateway: &Gateway, parts: &Parts, query: &Query) -> Result<Caller, Problem> {
     let token = query::credential(parts, query);
     let error = match gateway.tokens().verify_now(token) {
-        Ok(claims) if claims.publish => return Ok(()),
+        Ok(claims) if claims.publish => return Ok(Caller::Anybody),
         Ok(_) => {
             let sentence = "token allows to read, not to publish; mint a publish token";
             return Err(Problem::new(ErrorCode::Forbidden, sentence));
@@ -173,7 +187,10 @@ pub(super) fn admit(gateway: &Gateway, parts: &Parts, query: &Query) -> Result<(
     };
     let is_token = token.matches('.').count() == 2;
     match gateway.keys() {
-        Some(keys) if !is_token => Ok(keys.admit(parts)?),
+        Some(keys) if !is_token => {
+            keys.admit(parts)?;
+            Ok(Caller::Operator)
+        }
         _ => Err(error.into()),
     }
 }

@@ -201,6 +201,28 @@ async fn a_publish_token_or_a_key_is_needed() {
 }
 
 #[tokio::test]
+async fn what_is_published_with_a_token_is_no_runs() {
+    let server = TestServer::start().await;
+    let token = server.token("c", &["t"]).await;
+    let mut socket = server.connect(&token).await;
+    let run = stepcast_protocol::RunId::from_parts(1, 1).to_string();
+    let path = format!("{PATH}&run_id={run}&step_id=s&attempt=1");
+    let publish = server
+        .gateway
+        .tokens()
+        .mint_publish(Duration::from_secs(60));
+    let bearer = format!("Bearer {publish}");
+    for (headers, of) in [
+        (vec![], Some(&*run)),
+        (vec![("Authorization", &*bearer)], None),
+    ] {
+        let answer = server.post(&path, &headers, "1").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(socket.next().await["run_id"].as_str(), of);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_of_text_becomes_messages_of_whole_characters() {
     let server = TestServer::start().await;
     let token = server.token("c", &["t"]).await;
