@@ -18,6 +18,8 @@ export async function bundledPage(module, mode = "development") {
     stdin: { contents: `import ${JSON.stringify(file)}`, resolveDir: PACKAGE },
     alias: {
       "stepcast/react": path.join(PACKAGE, "dist/react.js"),
+      "stepcast/shared": path.join(PACKAGE, "dist/shared.js"),
+      "stepcast/long-poll": path.join(PACKAGE, "dist/long-poll.js"),
       stepcast: path.join(PACKAGE, "dist/index.js"),
       // One React for the page and the package, which hooks need.
       react: path.join(PACKAGE, "node_modules/react"),

@@ -1,15 +1,19 @@
 // A front-end team's page over the quickstart's routes, with the channels that were generated from it. With `outdated` in its address it is an
-// old page: it was generated from another schema of the topic `status`.
+// old page: it was generated from another schema of the topic `status`. With `platform`, it reads in another way.
 
 import { createElement as h, StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { realtime } from "stepcast";
-import { useRealtime, useRun } from "stepcast/react";
+import { longPoll } from "stepcast/long-poll";
+import { RealtimeProvider, useRealtime, useRun } from "stepcast/react";
+import { shared } from "stepcast/shared";
 
 import { pipeline as generated } from "../../examples/quickstart/channels.ts";
 
 const { status, tokens } = generated.topics;
-const isOld = new URLSearchParams(location.hash.slice(1)).has("outdated");
+const asked = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+const isOld = "outdated" in asked;
+const platform = { shared, "long-poll": longPoll }[asked.platform]?.();
 const pipeline = isOld
   ? realtime.channel({ name: ({ job }) => generated({ job }).name, topics: { status: { ...status, schemaHash: "00000000" }, tokens } })
   : generated;
@@ -23,7 +27,8 @@ const post = async (path, body) => {
 };
 
 function Page() {
-  const [{ job, run }, setAddress] = useState(() => Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
+  const [address, setAddress] = useState(asked);
+  const { job, run } = address;
   const { connectionStatus, messages, error } = useRealtime({
     channel: pipeline({ job }),
     topics: ["status", "tokens"],
@@ -33,8 +38,9 @@ function Page() {
   const { status, steps } = useRun(run, { token: () => post("/run-token", { run }).then(({ token }) => token) });
   const start = async () => {
     const { run_id } = await post("/start", { job });
-    location.hash = new URLSearchParams({ job, run: run_id });
-    setAddress({ job, run: run_id });
+    const begun = { ...address, run: run_id };
+    location.hash = new URLSearchParams(begun);
+    setAddress(begun);
   };
   const text = messages.text.tokens ?? "";
   if (globalThis.texts.at(-1) !== text) globalThis.texts.push(text);
@@ -51,4 +57,4 @@ function Page() {
   );
 }
 
-createRoot(document.getElementById("root")).render(h(StrictMode, null, h(Page)));
+createRoot(document.getElementById("root")).render(h(StrictMode, null, h(RealtimeProvider, { platform }, h(Page))));
