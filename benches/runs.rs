@@ -167,6 +167,7 @@ fn batches(n: usize) -> Vec<Batch> {
         key: None,
         extras: stepcast_protocol::event::Extras::default(),
         at: Timestamp::from_millis(1),
+        extras: stepcast_protocol::event::Extras::default(),
     };
     let fence = Some(Fence { run, lease: 1 });
     let step = |id: &str, seq, verb, target: &str| {

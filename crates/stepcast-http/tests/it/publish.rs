@@ -5,12 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use stepcast_http::{GatewayOptions, Keys};
 use stepcast_protocol::{ChannelSpec, Cursor, Keep, TopicName, TopicSpec, limits};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{
-    clients::within,
-    server::{TestServer, grant},
-};
+use crate::server::{TestServer, grant};
 
 const PATH: &str = "/v1/realtime/publish?channel=c&topic=t";
 const TEE: &str = "/v1/realtime/publish/tee?channel=c";
@@ -229,7 +225,9 @@ async fn a_stream_of_text_becomes_messages_of_whole_characters() {
     let mut socket = server.connect(&token).await;
     let text = "aé漢🦀".repeat(5_000);
     let head = [("Content-Type", "text/stream; charset=utf-8")];
-    let answer = send_pieces(&server, (PATH, &head), text.as_bytes(), 777).await;
+    let answer = server
+        .post_pieces((PATH, &head), text.as_bytes(), 777)
+        .await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let mut received = String::new();
     while received.len() < text.len() {
@@ -238,27 +236,6 @@ async fn a_stream_of_text_becomes_messages_of_whole_characters() {
         received.push_str(frame["data"].as_str().unwrap());
     }
     assert_eq!(received, text);
-}
-
-/// Sends a body of no announced length in pieces, and gives the whole answer.
-async fn send_pieces(
-    server: &TestServer,
-    (path, headers): (&str, &[(&str, &str)]),
-    text: &[u8],
-    size: usize,
-) -> String {
-    let mut stream = server.send_head("POST", path, headers, None).await;
-    for piece in text.chunks(size) {
-        let head = format!("{:x}\r\n", piece.len());
-        stream
-            .write_all(&[head.as_bytes(), piece, b"\r\n"].concat())
-            .await
-            .unwrap();
-    }
-    stream.write_all(b"0\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    within(stream.read_to_string(&mut answer)).await.unwrap();
-    answer
 }
 
 #[tokio::test]
@@ -270,7 +247,7 @@ async fn what_is_passed_on_comes_in_order_and_in_whole_characters() {
     let mut other = server.connect(&server.token("c", &["t"]).await).await;
     assert_eq!(native.next().await["kind"], "hello");
     let text = "event: inngest.stream\ndata: aé漢🦀\n\n".repeat(2_000);
-    let answer = send_pieces(&server, (TEE, &[]), text.as_bytes(), 777).await;
+    let answer = server.post_pieces((TEE, &[]), text.as_bytes(), 777).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     for socket in [&mut plain, &mut native] {
         let mut received = String::new();
@@ -312,7 +289,9 @@ async fn what_is_passed_on_has_a_limit_and_a_channel() {
     let exact = server.post(TEE, &[], large[1..].to_owned()).await;
     assert_eq!(exact.status, 200, "{}", exact.body);
     // What has no announced length is passed on until it is too long.
-    let answer = send_pieces(&server, (TEE, &[]), large.as_bytes(), 64 * 1024).await;
+    let answer = server
+        .post_pieces((TEE, &[]), large.as_bytes(), 64 * 1024)
+        .await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(answer.contains("bytes that were published"), "{answer}");
     let named = server

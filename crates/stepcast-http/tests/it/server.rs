@@ -26,6 +26,7 @@ use stepcast_protocol::{
     Retention, RunError, StepId, TopicName, TopicSpec, limits,
 };
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
@@ -383,6 +384,25 @@ impl TestServer {
         body: impl Into<Bytes>,
     ) -> Answer {
         self.request("POST", path, headers, body).await
+    }
+
+    /// Posts a body of no announced length, piece by piece, and gives the whole answer.
+    pub(crate) async fn post_pieces(
+        &self,
+        (path, headers): (&str, &[(&str, &str)]),
+        body: &[u8],
+        size: usize,
+    ) -> String {
+        let mut stream = self.send_head("POST", path, headers, None).await;
+        for piece in body.chunks(size) {
+            let head = format!("{:x}\r\n", piece.len());
+            let chunk = [head.as_bytes(), piece, b"\r\n"].concat();
+            stream.write_all(&chunk).await.unwrap();
+        }
+        stream.write_all(b"0\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        within(stream.read_to_string(&mut answer)).await.unwrap();
+        answer
     }
 
     pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
