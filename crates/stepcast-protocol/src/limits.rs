@@ -173,7 +173,7 @@ pub const ERRAND: Duration = Duration::from_secs(10 * 60);
 pub const ERRANDS: usize = 256;
 /// How many of them may be of one function.
 pub const ERRANDS_PER_FUNCTION: usize = 64;
-/// Bytes of the head of an answer to such a request.
+/// Bytes of the head of an answer to such a request; some more where they are read in one go.
 pub const ERRAND_HEAD_BYTES: usize = 64 * 1024;
 /// Bytes of the body of such an answer for which there is always room.
 pub const ERRAND_FIRST_BYTES: usize = 64 * 1024;

@@ -81,7 +81,7 @@ fn a_file_is_written_and_goes_stale_with_its_source() {
     assert!(
         generate(&from, &out, &[])
             .out
-            .contains("is up to date, with 1 channels")
+            .contains("is up to date, with 1 channel")
     );
     fs::write(&out, text.replace('\n', "\r\n")).unwrap();
     assert_eq!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stepcast_engine::{
     expression::Expression,
     runs::{CancelOn, FunctionConfig, KeyLimit, LimitScope, Trigger},
-    store::Verb,
+    store::{Batch, Verb, Write},
 };
 use stepcast_protocol::{
     EventName, EventPattern, RunId, RunStatus,
@@ -327,10 +327,19 @@ async fn what_was_started_before_costs_one_more_commit_however_much_it_is() {
         let numbers = 0..to;
         numbers.flat_map(|n| [keyed(n), started(n)]).collect()
     };
+    // The runs that were started are taken up meanwhile, which costs commits of their own.
+    let brings_events = |batch: &Batch| {
+        let mut writes = batch.writes.iter();
+        writes.any(|write| matches!(write, Write::Event(_)))
+    };
+    let commits = || {
+        let batches = life.gate.let_through().into_iter();
+        batches.filter(brings_events).count()
+    };
     let first = life.engine.send(events(50), None).await.unwrap();
-    let before = life.gate.let_through().len();
+    let before = commits();
     let second = life.engine.send(events(51), None).await.unwrap();
-    assert_eq!(life.gate.let_through().len(), before + 2);
+    assert_eq!(commits(), before + 2);
     for (n, accepted) in second.iter().enumerate() {
         match first.get(n) {
             Some(earlier) if n % 2 == 0 => assert_eq!(accepted, earlier),
