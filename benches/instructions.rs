@@ -45,8 +45,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const READERS: usize = 100;
 /// Messages that were published before readers come, so that every number after them has as many digits.
 const EARLIER: u64 = 1_000;
-/// Messages that a reader who comes late is given: more than a channel has in memory, so that it begins in the store.
-const KEPT: u64 = 8_000;
+/// Messages that a reader who comes late is given: no more than a socket takes at once. Of more, some are framed again when it takes the rest,
+/// and how many depends on how the threads take turns.
+const KEPT: u64 = 32;
 const PAYLOAD_BYTES: usize = 200;
 
 /// What is done, and how often each time.

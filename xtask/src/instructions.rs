@@ -85,9 +85,9 @@ const ALL: [Counted; 6] = [
     },
     Counted {
         name: "replay",
-        operation: "a message of 8,000 to a reader that begins at the start",
-        times: (1, 4),
-        operations: 8_000,
+        operation: "a message of 32 to a reader that begins at the start, with its share of joining",
+        times: (20, 120),
+        operations: 32,
         threads: Threads::ButTheFirst,
     },
 ];
