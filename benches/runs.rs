@@ -165,7 +165,6 @@ fn batches(n: usize) -> Vec<Batch> {
         name: name(EventName::parse("bench/work")),
         data: Bytes::from(format!("{{\"n\":{n}}}")),
         key: None,
-        extras: stepcast_protocol::event::Extras::default(),
         at: Timestamp::from_millis(1),
         extras: stepcast_protocol::event::Extras::default(),
     };
