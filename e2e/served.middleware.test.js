@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { within } from "./support/deadline.js";
+import { eventually, takeUntil, within } from "./support/deadline.js";
+import { gate } from "./support/gate.js";
 import { freshName } from "./support/pipeline.js";
 import { runsOf, startServed } from "./support/served.js";
 
@@ -13,6 +14,10 @@ let served;
 let stepcast;
 let pipeline;
 let retried = 0;
+/** One for each time that the step of `left` is executed: it goes on when that is opened. */
+const executions = [];
+/** What the executions of `left` were told when they published. */
+const told = [];
 
 before(async () => {
   const { Stepcast, realtime, staticSchema } = await import("../packages/stepcast/dist/index.js");
@@ -21,7 +26,7 @@ before(async () => {
     name: ({ name }) => `pipeline:${name}`,
     topics: { status: { schema: staticSchema() }, tokens: { schema: staticSchema(), text: "token" } },
   });
-  served = await startServed({ functions, client: { middleware: [PublishMiddleware] } });
+  served = await startServed({ functions, client: { middleware: [PublishMiddleware] }, isDurable: true });
   stepcast = new Stepcast({ url: served.stepcast.url });
 }, { timeout });
 after(() => served?.stop());
@@ -38,6 +43,18 @@ function functions(inngest) {
           await publish(tokens, { token: `${n} ends ` });
         });
       }
+      await publish(status, { message: "done" });
+    }),
+    inngest.createFunction({ id: "left", triggers: [{ event: "lab/left" }] }, async ({ event, publish, step }) => {
+      const { status, tokens } = pipeline({ name: event.data.name });
+      await step.run("write", async () => {
+        const number = executions.length + 1;
+        await publish(tokens, { token: `${number} begins ` });
+        const execution = gate();
+        executions.push(execution);
+        await execution.opened;
+        await publish(tokens, { token: `${number} ends ` }).then(() => told.push("published"), ({ code }) => told.push(code));
+      });
       await publish(status, { message: "done" });
     }),
   ];
@@ -58,6 +75,7 @@ test("readers are told what is void, and see what took its place once", { timeou
   const [run] = await runsOf(served, { name: "lab/flaky", data: { name } });
   assert.equal(run.status, "Completed", JSON.stringify(run));
   await within(ended, () => `the end; so far ${JSON.stringify(seen)}`);
+  messages.close();
 
   const said = seen.flatMap((update) => (update.kind === "message" ? [update.message.data.token ?? update.message.data.message] : update.kind === "rollback" ? ["void"] : []));
   assert.deepEqual(said, ["starting", "0 begins ", "0 ends ", "1 begins ", "void", "1 begins ", "1 ends ", "done"]);
@@ -73,4 +91,21 @@ test("readers are told what is void, and see what took its place once", { timeou
     if (topic === "status" && data.message === "done") break;
   }
   assert.deepEqual(kept, ["starting", "0 begins ", "0 ends ", "1 begins ", "1 ends ", "done"]);
+});
+
+test("an app that was left behind by a server's death speaks no more, and its words are not mixed with those of the next", { timeout }, async () => {
+  const name = freshName();
+  const { ids } = await served.inngest.send({ name: "lab/left", data: { name } });
+  await eventually(() => executions.length === 1, () => "the first execution");
+  served.stepcast = await served.stepcast.crash();
+  await eventually(() => executions.length === 2, () => "the second execution");
+  for (const execution of executions) execution.open();
+  const [run] = await served.runs.ended(ids[0], 1, 30_000);
+  assert.equal(run.status, "Completed", JSON.stringify(run));
+  await eventually(() => told.length === 2, () => `both executions to end; told: ${told}`);
+  assert.deepEqual(told.sort(), ["attempt_over", "published"]);
+
+  const messages = await stepcast.realtime.subscribe({ channel: pipeline({ name }), topics: ["tokens", "status"], from: "start" });
+  const kept = await takeUntil(messages, ({ topic }) => topic === "status", "the end");
+  assert.deepEqual(kept.map(({ data }) => data.token ?? data.message), ["2 begins ", "2 ends ", "done"]);
 });

@@ -90,6 +90,11 @@ id! {
     EventId, "event id"
 }
 
+id! {
+    /// One request to an app, that it execute a function or a step.
+    RequestId, "request id"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

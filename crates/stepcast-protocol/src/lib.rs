@@ -41,7 +41,7 @@ pub use cursor::{Cursor, Epoch, Offset};
 pub use error::{ErrorBody, ErrorCode};
 pub use event::{Event, EventInput};
 pub use frame::{Gap, GapReason, Snapshot};
-pub use ids::{EventId, RunId};
+pub use ids::{EventId, RequestId, RunId};
 pub use manifest::Manifest;
 pub use message::{Kind, Message, Origin, Told};
 pub use names::{ChannelName, EventName, FunctionId, NameError, StepId, TopicName};

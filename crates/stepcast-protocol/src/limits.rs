@@ -146,6 +146,8 @@ pub const CALLS_PER_RUN: usize = 32;
 pub const CALLS_WITHOUT_PROGRESS: u32 = 10;
 /// Runs whose calls are remembered while nobody executes them.
 pub const RUNS_REMEMBERED: usize = 10_000;
+/// Calls without a result whose messages are refused from then on.
+pub const LOST_CALLS_REMEMBERED: usize = 10_000;
 /// Bytes of what an SDK reports before it answers.
 pub const CHECKPOINT_BYTES: usize = 16 * 1024 * 1024;
 /// Pauses before the attempts of functions and steps that apps serve.

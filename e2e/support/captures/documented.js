@@ -5,7 +5,6 @@ const isMore = (recorded) => recorded === undefined;
 /** A field or header that nobody reads. */
 const isLess = (_, ours) => ours === undefined;
 const isPublish = ({ url }) => url.startsWith("/v1/realtime/publish?");
-const isTee = ({ url }) => url.startsWith("/v1/realtime/publish/tee?");
 const lacks = (name, { url }) => !new URL(url, "http://server").searchParams.has(name);
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const ENVIRONMENT = "00000000-0000-4000-b000-000000000000";
@@ -78,7 +77,6 @@ export const RULES = [
   refusal(413, "too_large", (request) => isPublish(request) && request.body?.repeat, "a message over the limit is refused instead of cut"),
   refusal(400, "bad_topic", (request) => isPublish(request) && lacks("topic", request), "a message for no topic is refused instead of lost"),
   refusal(400, "bad_channel", (request) => isPublish(request) && lacks("channel", request), "a message for no channel is refused instead of lost"),
-  refusal(404, "not_found", isTee, "durable endpoints, which alone use this route, are not served"),
   refusal(400, "bad_topic", ({ url, body }) => url === "/v1/realtime/token" && body?.json?.length === 0, "a token for no topic would open nothing"),
   {
     of: ["call"],

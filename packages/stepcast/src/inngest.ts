@@ -13,7 +13,12 @@ import type { InferInput } from "./definition/schema.js";
 import { Counter } from "./server/counter.js";
 import { Stepcast } from "./server/stepcast.js";
 
-/** Publishes a message to a topic of a channel, at once. Inside of a step it belongs to the step's attempt, and is taken back when that fails. */
+/**
+ * Publishes a message to a topic of a channel, at once. Inside of a step it belongs to the step's attempt, and is taken back when that fails.
+ *
+ * Where the server has given up the request that runs the function, as after a timeout or when the server itself has ended, it fails with
+ * `attempt_over`: the same work goes on in another request, and this one may end.
+ */
 export type Publish = <TTopic extends AnyTopic>(topic: TTopic, data: DataOf<TTopic>) => Promise<void>;
 
 /** A topic of this package, or of npm `inngest`. */
@@ -56,7 +61,7 @@ export class PublishMiddleware extends Middleware.BaseMiddleware {
   override transformFunctionInput(
     arg: Middleware.TransformFunctionInputArgs,
   ): Middleware.TransformFunctionInputArgs & { ctx: { publish: Publish } } {
-    const { runId } = arg.ctx;
+    const { runId, requestId } = arg.ctx;
     const { apiBaseUrl, signingKey, fetch } = this.client;
     const stepcast = new Stepcast({ url: apiBaseUrl, fetch, ...(signingKey === undefined ? {} : { signingKey }) });
     const body = new Counter();
@@ -65,7 +70,8 @@ export class PublishMiddleware extends Middleware.BaseMiddleware {
       const said = (place?.counter ?? body).next(topic.channel, topic.topic, data);
       const where = place ? `${place.hash}:${place.attempt}` : "body";
       const origin = place ? { stepId: place.stepId, attempt: place.attempt } : {};
-      await stepcast.realtime.publish<unknown>(topic, data, { runId, idempotencyKey: `${runId}:${where}:${said}`, ...origin });
+      const call = requestId === undefined ? {} : { requestId };
+      await stepcast.realtime.publish<unknown>(topic, data, { runId, idempotencyKey: `${runId}:${where}:${said}`, ...origin, ...call });
     };
     return { ...arg, ctx: Object.assign(arg.ctx, { publish }) };
   }

@@ -35,19 +35,25 @@ function served(...steps: string[]) {
     await publish(status, { message: "Done" });
   });
   const handler = serve({ client: inngest, functions: [generate] });
-  const call = (attempt: number, steps: object) => {
+  const call = (attempt: number, steps: object, headers: Record<string, string> = {}) => {
     const event = { name: "app/generate", data: { runId: "r1" }, id: "e", ts: 1 };
     const ctx = { run_id: "R", attempt, disable_immediate_execution: false, use_api: false, stack: { stack: Object.keys(steps), current: Object.keys(steps).length } };
     return handler(
       new Request("http://app.test/api/inngest?fnId=app-generate&stepId=step", {
         method: "POST",
-        headers: { "content-type": "application/json", host: "app.test" },
+        headers: { "content-type": "application/json", host: "app.test", ...headers },
         body: JSON.stringify({ event, events: [event], steps, ctx, version: 2, use_api: false }),
       }),
     );
   };
   return { call, published };
 }
+
+test("what is published names the request in which it is", async () => {
+  const { call, published } = served();
+  await call(0, {}, { "x-request-id": "01KASE7J6K0000000000000000" });
+  expect(new Set(published.map(({ query }) => query["request_id"]))).toEqual(new Set(["01KASE7J6K0000000000000000"]));
+});
 
 test("a handler publishes; what it says again on the way of its run is named the same", async () => {
   const { call, published } = served();

@@ -26,7 +26,7 @@ pub(super) async fn publish(
     let (parts, body) = request.into_parts();
     let query = Query::of(&parts.uri)?;
     let caller = target::admit(&gateway, &parts, &query)?;
-    let topics = Topics::of(&parts, &query, caller)?;
+    let topics = Topics::of(&gateway, &parts, &query, caller)?;
     if is_text_stream(&parts) {
         let target = Target::Topics(topics);
         text::publish(&gateway, &target, Pieces::of(body)).await?;

@@ -54,7 +54,12 @@ impl Target {
 }
 
 impl Topics {
-    pub(super) fn of(parts: &Parts, query: &Query, caller: Caller) -> Result<Self, Problem> {
+    pub(super) fn of(
+        gateway: &Gateway,
+        parts: &Parts,
+        query: &Query,
+        caller: Caller,
+    ) -> Result<Self, Problem> {
         let channel = ChannelName::parse(query.get("channel").unwrap_or_default())?;
         let mut topics = Vec::new();
         for topic in query.all("topic") {
@@ -73,7 +78,10 @@ impl Topics {
         let run = query.get("run_id").and_then(|run| run.parse().ok());
         let (run, step) = match caller {
             Caller::Anybody => (None, None),
-            Caller::Operator => (run, step(query)),
+            Caller::Operator => {
+                check_call(gateway, query)?;
+                (run, step(query))
+            }
         };
         Ok(Self {
             channel,
@@ -198,6 +206,20 @@ pub(super) fn admit(gateway: &Gateway, parts: &Parts, query: &Query) -> Result<C
 /// Keys are the channel's, and those of requests their topics'.
 fn key_on(topic: &TopicName, key: Option<&str>) -> Option<String> {
     key.map(|key| format!("{topic}:{key}"))
+}
+
+/// An app that was left behind does not know it, and may go on while another call does the same anew.
+fn check_call(gateway: &Gateway, query: &Query) -> Result<(), Problem> {
+    let call = query.get("request_id").and_then(|call| call.parse().ok());
+    match (gateway.worker(), call) {
+        (Some(worker), Some(call)) if worker.has_lost(call) => {
+            let sentence = format!(
+                "request {call} to the app has failed or was cut off, and what it publishes is void; the run goes on without it"
+            );
+            Err(Problem::new(ErrorCode::AttemptOver, sentence))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The attempt of a step that publishes, if the request says both, as the middleware of the npm package does.

@@ -15,7 +15,7 @@ use futures_util::{
 };
 use stepcast_engine::runs::{Failure, LeasedRun, Retry, RunLease, StepKey, Update};
 use stepcast_protocol::{
-    ErrorCode, FunctionId, RunError, RunId, Timestamp,
+    ErrorCode, FunctionId, RequestId, RunError, RunId, Timestamp,
     sdk::{Checkpoint, Checkpoints, Dispatch, Op, SdkEvent, StepHash, call::Target},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -43,7 +43,7 @@ pub(super) struct Driver {
     calls: FuturesUnordered<BoxFuture<'static, (CallId, Result<Answered, Failure>)>>,
     errands: FuturesUnordered<BoxFuture<'static, Returned>>,
     /// The calls in flight, by what they give as their item in the queue.
-    requests: BTreeMap<String, CallId>,
+    requests: BTreeMap<RequestId, CallId>,
     checkpoints: Vec<Awaiting>,
     updates: mpsc::UnboundedReceiver<Update>,
 }
@@ -177,8 +177,8 @@ impl Driver {
 
     fn call(&mut self, calling: &Calling) {
         let now = self.lease.now();
-        let request = self.shared.entropy.event_id(now).to_string();
-        self.requests.insert(request.clone(), calling.id);
+        let request = self.shared.calls.id(now);
+        self.requests.insert(request, calling.id);
         if let Target::Step(hash) = calling.target {
             self.began(hash, calling.attempt);
         }
@@ -212,7 +212,7 @@ impl Driver {
         }
     }
 
-    fn request(&self, calling: &Calling, request: String) -> Result<CallRequest, Failure> {
+    fn request(&self, calling: &Calling, request: RequestId) -> Result<CallRequest, Failure> {
         let served = self.shared.served.function(&self.function);
         let served = served.ok_or_else(|| not_served(&self.function))?;
         let job = match calling.target {
@@ -224,9 +224,9 @@ impl Driver {
             generation: u64::from(calling.attempt) + 1,
             checkpoints: Checkpoints::On {
                 function: served.function,
-                queue_item: request.clone(),
+                queue_item: request.to_string(),
             },
-            request,
+            request: request.to_string(),
         };
         let call = self.plan.call(self.run, &self.events, calling, dispatch);
         let body = call.body().map_err(|error| {
@@ -246,9 +246,10 @@ impl Driver {
             Event::Time => ControlFlow::Continue(()),
             Event::Heard(update) => self.on_update(update),
             Event::Answered(id, result) => {
-                self.requests.retain(|_, call| *call != id);
                 let now = self.lease.now();
-                let sayings = self.plan.on_answer(id, Heard::read(result, now), now);
+                let heard = Heard::read(result, now);
+                self.over(id, heard.what.has_failed());
+                let sayings = self.plan.on_answer(id, heard, now);
                 self.say(sayings)
             }
             Event::Brought(step, result) => {
@@ -267,6 +268,16 @@ impl Driver {
                 drop(reply.send(json(&self.events)));
                 ControlFlow::Continue(())
             }
+        }
+    }
+
+    /// A call is over.
+    fn over(&mut self, id: CallId, has_failed: bool) {
+        let mine = self.requests.extract_if(.., |_, call| *call == id);
+        let mine: Vec<_> = mine.map(|(request, _)| request).collect();
+        if has_failed {
+            mine.into_iter()
+                .for_each(|request| self.shared.calls.lose(request));
         }
     }
 
@@ -333,6 +344,9 @@ impl Driver {
             .plan
             .on_checkpoint(call, checkpoint.ops, self.lease.now());
         let ended = self.say(sayings);
+        if ended.is_break() {
+            self.over(call, false);
+        }
         if steps.is_empty() && ended.is_continue() {
             drop(reply.send(Ok(())));
         } else {
@@ -351,7 +365,8 @@ impl Driver {
             return Err(Refused::NotAnEndpoint(self.run));
         }
         let is_its_own = |request: &String| *request == checkpoint.queue_item;
-        let call = self.requests.get(&checkpoint.queue_item).copied();
+        let request = checkpoint.queue_item.parse::<RequestId>().ok();
+        let call = request.and_then(|request| self.requests.get(&request).copied());
         call.filter(|call| self.plan.may_report(*call))
             .filter(|_| checkpoint.request.as_ref().is_none_or(is_its_own))
             .ok_or(Refused::NotCurrent(self.run))
@@ -377,6 +392,10 @@ impl Driver {
     async fn finish(mut self) {
         self.calls.clear();
         self.errands.clear();
+        // What is still under way has no result any more.
+        for request in self.requests.into_keys() {
+            self.shared.calls.lose(request);
+        }
         if self.checkpoints.is_empty() {
             return;
         }

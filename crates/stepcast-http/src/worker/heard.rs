@@ -38,6 +38,11 @@ pub(super) enum What {
 }
 
 impl What {
+    /// Whether the call has come to nothing.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self, Self::Threw(_) | Self::Lost(_))
+    }
+
     /// The same, with what becomes of what the call has published if it failed.
     pub(super) fn with_published(self, body: BodyFate) -> Self {
         match self {

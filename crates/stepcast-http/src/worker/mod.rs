@@ -10,9 +10,10 @@
 //! - `plan`: the decisions about one run, pure; `memory`: what is known of its steps; `heard`: what answers mean; `report`: what is to be
 //!   said of a step.
 //! - `driver`: carries the decisions out; `deliver`: says them to the engine; `drivers`: who drives which run; `recollection`: what is
-//!   remembered between two leases.
+//!   remembered between two leases; `calls`: which calls there were, and which came to nothing.
 
 pub mod apps;
+mod calls;
 pub mod client;
 mod deliver;
 mod driver;
@@ -32,7 +33,7 @@ use stepcast_engine::{
     clock::Entropy,
     runs::{LeasedRun, Pauses, Retry, Worker},
 };
-use stepcast_protocol::{RunId, limits, sdk::Checkpoint};
+use stepcast_protocol::{RequestId, RunId, limits, sdk::Checkpoint};
 use tokio::runtime::Handle;
 use tracing::Instrument;
 
@@ -44,6 +45,7 @@ pub use self::{
     served::{Answered, CallError, CallRequest, Caller, Served, ServedFunction},
 };
 use self::{
+    calls::Calls,
     driver::{Driver, not_served},
     drivers::{Ask, Drivers},
     recollection::Recollection,
@@ -59,7 +61,7 @@ pub struct ServedWorker {
 struct Shared {
     served: Arc<dyn Served>,
     caller: Arc<dyn Caller>,
-    entropy: Entropy,
+    calls: Calls,
     pauses: Pauses,
     recollection: Recollection,
     drivers: Arc<Drivers>,
@@ -96,7 +98,7 @@ impl ServedWorker {
         let shared = Arc::new(Shared {
             served,
             caller,
-            entropy: Entropy::system(),
+            calls: Calls::new(&Entropy::system()),
             pauses,
             recollection: Recollection::default(),
             drivers: Arc::default(),
@@ -110,6 +112,11 @@ impl ServedWorker {
         let ask = |reply| Ask::Checkpoint(checkpoint, reply);
         let answer = self.shared.drivers.ask(run, ask).await;
         answer.unwrap_or(Err(Refused::NotDriven(run)))
+    }
+
+    /// Whether a call has come to nothing, so that what it says any more does not count.
+    pub(crate) fn has_lost(&self, call: RequestId) -> bool {
+        self.shared.calls.is_lost(call)
     }
 
     /// What is remembered of a run's steps, as one JSON object; nothing when the run is not executed here.

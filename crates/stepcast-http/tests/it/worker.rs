@@ -5,6 +5,7 @@ mod checkpoints;
 mod errands;
 mod hostile;
 mod lab;
+mod left;
 mod lives;
 mod parallel;
 mod retries;

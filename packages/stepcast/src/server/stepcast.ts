@@ -45,6 +45,8 @@ export interface PublishOptions {
   stepId?: string;
   /** Which try of the step, from 1. */
   attempt?: number;
+  /** The server's request in which a function publishes. When that request was lost, it is refused with `attempt_over`. */
+  requestId?: string;
 }
 
 /** What a token is to allow. */
@@ -107,12 +109,13 @@ export class Stepcast {
         throw new RealtimeError("invalid_message", `data does not fit the schema of topic \`${topic.topic}\`: ${why}`, result.issues);
       }
       if (topic.channel === "") throw new RealtimeError("bad_channel", "channel has no name; is a parameter of it missing?");
-      const { durable, idempotencyKey, runId, stepId, attempt } = options;
+      const { durable, idempotencyKey, runId, stepId, attempt, requestId } = options;
       const query = new URLSearchParams({ v: "1", channel: topic.channel, topic: topic.topic });
       if (durable) query.set("durable", "true");
       if (runId !== undefined) query.set("run_id", runId);
       if (stepId !== undefined) query.set("step_id", stepId);
       if (attempt !== undefined) query.set("attempt", String(attempt));
+      if (requestId !== undefined) query.set("request_id", requestId);
       const headers = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
       const response = await this.#post(`/v1/realtime/publish?${query}`, JSON.stringify(data) ?? "null", headers);
       const { ids } = (await response.json()) as { ids: string[] };

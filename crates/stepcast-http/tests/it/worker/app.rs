@@ -303,6 +303,16 @@ pub(super) async fn checkpoint(server: SocketAddr, call: &Call, ops: &Value) -> 
     answered.status
 }
 
+/// What the middleware of the npm package posts when a function publishes in a call.
+pub(super) async fn say(server: SocketAddr, call: &Call) -> u16 {
+    let [run, request] =
+        ["run_id", "request_id"].map(|key| call.ctx(key).as_str().unwrap_or_default().to_owned());
+    let url = format!(
+        "http://{server}/v1/realtime/publish?v=1&channel=c&topic=t&run_id={run}&request_id={request}"
+    );
+    post_to(&url, &[], b"1").await.unwrap().status
+}
+
 /// Calls apps over a connection of its own each time. In HTTP 1.0, so that bodies come in one piece.
 pub(super) struct Plain;
 

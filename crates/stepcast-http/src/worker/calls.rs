@@ -1,0 +1,95 @@
+//! The calls that this process has made to apps, by the ids that they know them by.
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use parking_lot::Mutex;
+use stepcast_engine::clock::Entropy;
+use stepcast_protocol::{RequestId, Timestamp, limits};
+
+/// Bytes of an id that say when it was made; those of the life come next.
+const TIME_BYTES: usize = 6;
+const LIFE_BYTES: usize = 5;
+/// The rest of an id counts the calls of a life.
+const COUNTED_BITS: u32 = 40;
+
+/// Gives calls their ids, and knows which calls came to nothing, up to a bound: their apps may go on without knowing it.
+#[derive(Debug)]
+pub(super) struct Calls {
+    /// At random, and in every id: calls of an earlier process were lost with it.
+    life: [u8; LIFE_BYTES],
+    made: AtomicU64,
+    lost: Mutex<BTreeSet<RequestId>>,
+}
+
+impl Calls {
+    pub(super) fn new(entropy: &Entropy) -> Self {
+        Self {
+            life: entropy.bytes(),
+            made: AtomicU64::new(0),
+            lost: Mutex::default(),
+        }
+    }
+
+    /// The next call's id.
+    pub(super) fn id(&self, now: Timestamp) -> RequestId {
+        let life = self.life.iter();
+        let life = life.fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+        let number = u128::from(self.made.fetch_add(1, Ordering::Relaxed));
+        let counted = number & ((1 << COUNTED_BITS) - 1);
+        let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+        RequestId::from_parts(millis, life << COUNTED_BITS | counted)
+    }
+
+    /// A call has no result that counts. When there are too many, the oldest is forgotten.
+    pub(super) fn lose(&self, call: RequestId) {
+        let mut lost = self.lost.lock();
+        lost.insert(call);
+        if lost.len() > limits::LOST_CALLS_REMEMBERED {
+            lost.pop_first();
+        }
+    }
+
+    /// Whether a call has come to nothing: another goes on in its place.
+    pub(super) fn is_lost(&self, call: RequestId) -> bool {
+        let bytes = call.to_bytes();
+        let life = &bytes[TIME_BYTES..TIME_BYTES + LIFE_BYTES];
+        life != self.life || self.lost.lock().contains(&call)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_462_334_977);
+
+    #[test]
+    fn calls_are_told_apart() {
+        let calls = Calls::new(&Entropy::seeded(1));
+        let [one, other] = [calls.id(NOW), calls.id(NOW)];
+        assert_ne!(one, other);
+        assert_eq!(one.created_at(), NOW);
+        calls.lose(one);
+        assert!(calls.is_lost(one) && !calls.is_lost(other));
+    }
+
+    #[test]
+    fn those_of_another_process_are_lost() {
+        let [before, now] = [1, 2].map(|seed| Calls::new(&Entropy::seeded(seed)));
+        let call = before.id(NOW);
+        assert!(!before.is_lost(call) && now.is_lost(call));
+    }
+
+    #[test]
+    fn a_bound_keeps_the_latest() {
+        let calls = Calls::new(&Entropy::seeded(1));
+        let first = calls.id(NOW);
+        calls.lose(first);
+        let last = (0..limits::LOST_CALLS_REMEMBERED).map(|_| calls.id(NOW));
+        let last = last.inspect(|call| calls.lose(*call)).last().unwrap();
+        assert!(!calls.is_lost(first) && calls.is_lost(last));
+    }
+}
