@@ -30,6 +30,9 @@ const READ_BYTES: usize = 64 * 1024;
 const THREADS: usize = 4;
 /// Tasks that may wait for such a thread.
 const TASKS: usize = 1_024;
+/// As many bytes as the first frame has that Stepcast sends.
+const HELLO: &str = r#"{"kind":"hello","protocol":1,"epoch":1795943406,"keepalive_ms":15000,"channel":"bench:653f4a1b2c3d4:0","topics":["said"],"cursor":"1795943406-0","session":3600}"#;
+const PING: [u8; 2] = [0x89, 0];
 /// What a reader's handshake is answered with.
 const UPGRADED: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
@@ -185,13 +188,23 @@ fn write_on(inbox: &Receiver<Task>) {
     for task in inbox {
         match task {
             Task::Adopt(mut socket) => {
-                if socket.write_all(UPGRADED).is_ok() {
+                if greet(&mut socket).is_ok() {
                     sockets.push(socket);
                 }
             }
             Task::Write(frames) => sockets.retain_mut(|socket| socket.write_all(&frames).is_ok()),
         }
     }
+}
+
+/// As Stepcast does, with a ping. A reader's kernel that has never seen an answer acknowledges each message when it is read, in the reader's
+/// time; one that has acknowledges two messages when the second one comes, in the server's.
+fn greet(socket: &mut TcpStream) -> std::io::Result<()> {
+    let mut hello = Vec::new();
+    put_text(&mut hello, HELLO);
+    hello.extend(PING);
+    socket.write_all(UPGRADED)?;
+    socket.write_all(&hello)
 }
 
 fn write_to_all(listener: &TcpListener, floor: Floor) -> std::io::Result<()> {
@@ -268,6 +281,10 @@ fn put_frame(frames: &mut Vec<u8>, channel: &str, payload: &[u8], number: u64) {
         r#"{{"kind":"data","data":{},"created_at":"2026-11-28T12:00:00.123Z","channel":"{channel}","env_id":"00000000-0000-4000-b000-000000000000","topic":"said","id":"1795462441-{number}"}}"#,
         String::from_utf8_lossy(payload)
     );
+    put_text(frames, &text);
+}
+
+fn put_text(frames: &mut Vec<u8>, text: &str) {
     frames.push(0x81);
     match u16::try_from(text.len()) {
         Ok(length @ ..126) => frames.push(u8::try_from(length).unwrap_or(u8::MAX)),

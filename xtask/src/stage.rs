@@ -173,7 +173,13 @@ impl Stage {
             }
             Self::E2e => {
                 // With the features of the other stages, so that little is built anew.
-                let programs = ["build", "--workspace", "--all-features", "--bins", "--examples"];
+                let programs = [
+                    "build",
+                    "--workspace",
+                    "--all-features",
+                    "--bins",
+                    "--examples",
+                ];
                 cargo(workspace, &programs).run()?;
                 let built = workspace.target.join("debug");
                 Tool::new("npm", &["test"])

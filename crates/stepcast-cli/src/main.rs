@@ -4,7 +4,7 @@
 //!
 //! - [`args`]: the command line; [`exit`]: how a command can end, and what a script sees of it.
 //! - [`serve`]: `dev` and `start`, from settings to a server and back to nothing.
-//! - [`target`]: the server that the other commands talk to; [`data`]: JSON that they are given; [`output`]: what they print.
+//! - [`target`]: the server that the other commands talk to; [`data`] and [`manifest`]: what they are given; [`output`]: what they print.
 //! - [`send`], [`publish`], [`tail`], [`runs`], [`cancel`], [`rerun`], [`token`], [`ready`], [`generate`], [`backup`],
 //!   [`completions`]: one command each; [`bench`]: load on a server, and what it costs.
 //! - [`logging`], [`traces`], [`span`], [`secret`]: log lines, spans for collectors, lengths of time, and what is never printed.
@@ -18,6 +18,7 @@ mod data;
 mod exit;
 mod generate;
 mod logging;
+mod manifest;
 mod output;
 mod publish;
 mod ready;

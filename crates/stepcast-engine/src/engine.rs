@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use stepcast_protocol::{EventId, FunctionId, RunId, RunView, event::CheckedEvent, limits};
 
 pub use self::{
-    broadcast::Broadcast,
+    broadcast::{Addressed, Broadcast},
     channels::{ChannelView, TopicView},
     options::EngineOptions,
     publish::Publication,

@@ -26,7 +26,9 @@ pub mod schedule;
 pub mod stats;
 pub mod store;
 
-pub use engine::{Broadcast, ChannelView, Engine, EngineOptions, Publication, TopicView};
+pub use engine::{
+    Addressed, Broadcast, ChannelView, Engine, EngineOptions, Publication, TopicView,
+};
 pub use error::EngineError;
 pub use histogram::Distribution;
 pub use readiness::NotReady;

@@ -8,6 +8,10 @@ pub const NAME_BYTES: usize = 256;
 pub const PARAMETER_BYTES: usize = 128;
 /// Bytes of a message's payload.
 pub const MESSAGE_BYTES: usize = 512 * 1024;
+/// Messages of one request that has one per line.
+pub const LINES: usize = 10_000;
+/// Bytes of such a request.
+pub const LINES_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of text in one request that is passed on to `$stream`.
 pub const TEE_BYTES: usize = 1_024_000;
 /// Messages of a `log` topic, unless topic or server say otherwise.

@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::{
     names::TopicName,
     schema_hash::SchemaHash,
-    template::ChannelTemplate,
-    topic::{ChannelSpec, Keep, TopicSpec},
+    template::{ChannelTemplate, TemplateError},
+    topic::{ChannelSpec, Keep, Retention, TopicSpec},
 };
 
 /// The version of the manifest that is written, and the only one that is read.
@@ -33,8 +33,10 @@ pub struct ChannelManifest {
     /// Its name, with parameters in braces.
     pub template: String,
     /// The path of its Rust type; empty where there is none.
+    #[serde(default)]
     pub rust_type: String,
     /// The template's parameters, in their order.
+    #[serde(default)]
     pub parameters: Vec<String>,
     /// What is said about it to people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -48,7 +50,8 @@ pub struct ChannelManifest {
 pub struct TopicManifest {
     /// Its name on the wire.
     pub name: TopicName,
-    /// `live`, `latest`, `text` or `log`.
+    /// `live`, `latest`, `text` or `log`, which is meant where nothing is said.
+    #[serde(default = "log")]
     pub keep: String,
     /// The field that a `text` topic joins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +60,7 @@ pub struct TopicManifest {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
     /// Whether payloads are not held against a schema; then there is none.
+    #[serde(default)]
     pub unchecked: bool,
     /// The JSON Schema (draft 2020-12) of what is published, with its definitions under `$defs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,9 +105,50 @@ impl ChannelManifest {
     ///
     /// # Errors
     /// When a manifest that was written by others has a template that is none.
-    pub fn template(&self) -> Result<ChannelTemplate, crate::template::TemplateError> {
+    pub fn template(&self) -> Result<ChannelTemplate, TemplateError> {
         self.template.parse()
     }
+
+    /// What it declares. How much of a topic is kept is the server's default, as manifests do not say it.
+    ///
+    /// # Errors
+    /// [`ManifestError`], when a manifest that was written by others declares nothing that can be.
+    pub fn spec(&self) -> Result<ChannelSpec, ManifestError> {
+        let topics = self.topics.iter().map(TopicManifest::spec);
+        Ok(ChannelSpec {
+            template: self.template()?,
+            topics: topics.collect::<Result<_, _>>()?,
+            rust_type: self.rust_type.clone(),
+            doc: self.doc.clone(),
+        })
+    }
+}
+
+/// Why a manifest declares no channel.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// A name that is none.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// A topic of the engine.
+    #[error("topic `{0}` is reserved, as all names that begin with `$`; choose another name")]
+    Reserved(TopicName),
+    /// A way to be kept that does not exist.
+    #[error("topic `{topic}` keeps `{keep}`; it can keep `live`, `latest`, `text` or `log`")]
+    Keep {
+        /// The topic.
+        topic: TopicName,
+        /// What is said.
+        keep: String,
+    },
+    /// Text of no field.
+    #[error("topic `{0}` keeps text and does not say of which field; add `\"text\": \"<field>\"`")]
+    NoField(TopicName),
+}
+
+/// How a topic is kept that does not say it.
+fn log() -> String {
+    Keep::Log.as_str().to_owned()
 }
 
 impl TopicManifest {
@@ -127,6 +172,33 @@ impl TopicManifest {
             schema: schema.clone(),
             schema_hash: schema.as_ref().map(SchemaHash::of),
         }
+    }
+
+    fn spec(&self) -> Result<TopicSpec, ManifestError> {
+        let topic = self.name.clone();
+        if topic.is_reserved() {
+            return Err(ManifestError::Reserved(topic));
+        }
+        let keep = match (&*self.keep, &self.text) {
+            ("live", _) => Keep::Live,
+            ("latest", _) => Keep::Latest,
+            ("log", _) => Keep::Log,
+            ("text", Some(field)) => Keep::Text {
+                field: field.clone(),
+            },
+            ("text", None) => return Err(ManifestError::NoField(topic)),
+            (other, _) => {
+                let keep = other.chars().take(64).collect();
+                return Err(ManifestError::Keep { topic, keep });
+            }
+        };
+        Ok(TopicSpec {
+            name: topic,
+            keep,
+            retention: Retention::default(),
+            schema: self.schema.clone(),
+            doc: self.doc.clone(),
+        })
     }
 }
 
@@ -177,6 +249,15 @@ mod tests {
         let printed = manifest.to_string();
         assert_eq!(
             serde_json::from_str::<Manifest>(&printed).unwrap(),
+            manifest
+        );
+        let specs: Vec<_> = manifest
+            .channels
+            .iter()
+            .map(ChannelManifest::spec)
+            .collect();
+        assert_eq!(
+            Manifest::of(&specs.into_iter().collect::<Result<Vec<_>, _>>().unwrap()),
             manifest
         );
         let raw = json!({ "name": "raw", "keep": "live", "unchecked": true });

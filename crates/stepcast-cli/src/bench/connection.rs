@@ -12,6 +12,10 @@ use crate::exit::Failure;
 /// How long an answer may take, and how long a request may wait to be sent.
 const ANSWER: Duration = Duration::from_secs(60);
 const READ_BYTES: usize = 64 * 1024;
+/// A body of one JSON text.
+pub(super) const JSON: &str = "application/json";
+/// A body with a JSON text on each line.
+pub(super) const LINES: &str = "application/x-ndjson";
 
 /// A connection that is kept open.
 #[derive(Debug)]
@@ -33,7 +37,7 @@ pub(super) fn ask(
     target: &str,
     body: &str,
 ) -> Result<(), Failure> {
-    let (before, after) = head(subject, method, target);
+    let (before, after) = head(subject, method, target, JSON);
     let request = format!("{before}{after}{}\r\n\r\n{body}", body.len());
     let mut connection = Connection::open(subject)?;
     connection.send(request.as_bytes())?;
@@ -41,7 +45,12 @@ pub(super) fn ask(
 }
 
 /// A request's head up to the end of its target, and from there to the length of its body.
-pub(super) fn head(subject: &Subject, method: &str, target: &str) -> (String, String) {
+pub(super) fn head(
+    subject: &Subject,
+    method: &str,
+    target: &str,
+    media_type: &str,
+) -> (String, String) {
     let Subject {
         host,
         prefix,
@@ -52,9 +61,8 @@ pub(super) fn head(subject: &Subject, method: &str, target: &str) -> (String, St
     let key = key.map_or_else(String::new, |key| {
         format!("Authorization: Bearer {key}\r\n")
     });
-    let after = format!(
-        " HTTP/1.1\r\nHost: {host}\r\n{key}Content-Type: application/json\r\nContent-Length: "
-    );
+    let after =
+        format!(" HTTP/1.1\r\nHost: {host}\r\n{key}Content-Type: {media_type}\r\nContent-Length: ");
     (format!("{method} {prefix}{target}"), after)
 }
 

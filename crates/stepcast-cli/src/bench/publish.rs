@@ -34,6 +34,9 @@ pub(super) struct Publish {
     /// Requests that each sends in one write before it waits for the answers
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     burst: u32,
+    /// Messages of a request, one per line
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    lines: u32,
     /// Wait for the commit of each message
     #[arg(long)]
     durable: bool,
@@ -70,7 +73,10 @@ impl Measure for Publish {
             } else {
                 Promise::AtOnce
             };
-            let publisher = Publisher::connect(subject, promise)?;
+            let publisher = match self.lines {
+                1 => Publisher::connect(subject, promise)?,
+                _ => Publisher::of_lines(subject, promise)?,
+            };
             Ok((subject.channel(number), publisher))
         };
         let publishers = (0..count(self.publishers)).map(connect);
@@ -95,13 +101,13 @@ impl Measure for Publish {
         for done in &done {
             samples::add(&mut times, &done.times);
         }
-        let sight = if self.unchecked {
+        let sight = if self.unchecked || subject.is_live {
             Sight::new()
         } else {
             self.read_back(subject, &done)?
         };
         let load = json!({
-            "publishers": self.publishers, "burst": self.burst, "durable": self.durable, "bytes": self.payload.bytes()
+            "publishers": self.publishers, "burst": self.burst, "lines": self.lines, "durable": self.durable, "bytes": self.payload.bytes()
         });
         let published = done.iter().map(|done| done.last).sum();
         let report = Report::new("publish", load, subject, ("publish", published), spent);
@@ -123,8 +129,9 @@ impl Publish {
     ) -> Result<Done, Failure> {
         let begin = Instant::now();
         let (mut last, mut times) = (0, samples::histogram());
+        let lines = u64::from(self.lines);
         loop {
-            let burst = take(left, u64::from(self.burst));
+            let burst = take(left, u64::from(self.burst) * lines);
             if burst == 0 || Instant::now() >= deadline {
                 return Ok(Done {
                     channel,
@@ -132,17 +139,25 @@ impl Publish {
                     times,
                 });
             }
-            for _ in 0..burst {
-                last += 1;
-                let mark = Mark {
-                    number: last,
-                    at: nanos_between(begin, Instant::now()),
-                };
-                publisher.add(&channel, &mark.payload(self.payload.bytes()));
+            let requests = burst.div_ceil(lines);
+            for request in 0..requests {
+                let mut body = String::new();
+                for _ in 0..lines.min(burst - request * lines) {
+                    last += 1;
+                    let mark = Mark {
+                        number: last,
+                        at: nanos_between(begin, Instant::now()),
+                    };
+                    body.push_str(&mark.payload(self.payload.bytes()));
+                    if self.lines > 1 {
+                        body.push('\n');
+                    }
+                }
+                publisher.add(&channel, &body);
             }
             let sent = Instant::now();
             publisher.send()?;
-            for _ in 0..burst {
+            for _ in 0..requests {
                 publisher.accepted(1)?;
                 samples::record(&mut times, sent.elapsed());
             }

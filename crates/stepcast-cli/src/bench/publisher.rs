@@ -36,13 +36,23 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
+    /// Whose messages have a request each.
     pub(super) fn connect(subject: &Subject, promise: Promise) -> Result<Self, Failure> {
+        Self::speaking(subject, promise, connection::JSON)
+    }
+
+    /// Whose requests have a message on each line.
+    pub(super) fn of_lines(subject: &Subject, promise: Promise) -> Result<Self, Failure> {
+        Self::speaking(subject, promise, connection::LINES)
+    }
+
+    fn speaking(subject: &Subject, promise: Promise, media_type: &str) -> Result<Self, Failure> {
         let durable = match promise {
             Promise::AtOnce => "",
             Promise::Durable => "&durable=true",
         };
         let target = format!("{}?topic={TOPIC}{durable}&channel=", paths::PUBLISH);
-        let (before, after) = connection::head(subject, "POST", &target);
+        let (before, after) = connection::head(subject, "POST", &target, media_type);
         Ok(Self {
             connection: Connection::open(subject)?,
             before,
@@ -51,7 +61,7 @@ impl Publisher {
         })
     }
 
-    /// One more message for the next [`Self::send`].
+    /// One more request for the next [`Self::send`].
     pub(super) fn add(&mut self, channel: &str, payload: &str) {
         let (before, after, len) = (&*self.before, &*self.after, payload.len().to_string());
         for part in [before, channel, after, &len, "\r\n\r\n", payload] {
@@ -66,7 +76,7 @@ impl Publisher {
         sent
     }
 
-    /// Waits until so many messages are accepted.
+    /// Waits until so many requests are accepted.
     pub(super) fn accepted(&mut self, messages: usize) -> Result<(), Failure> {
         self.connection.accepted(messages)
     }

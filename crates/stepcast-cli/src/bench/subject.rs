@@ -30,6 +30,8 @@ use crate::{exit::Failure, secret::Secret, target::Keys};
 const CONNECTIONS: &str = "1000000";
 /// The topic that every message of a benchmark is on.
 pub(super) const TOPIC: &str = "said";
+/// The channels of a server that keeps nothing.
+const LIVE: &str = r#"{"version":1,"channels":[{"template":"bench:{nonce}:{number}","topics":[{"name":"said","keep":"live"}]}]}"#;
 /// How long tokens let readers in.
 const TOKEN_LIFETIME: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 /// Handshakes that one thread of readers has under way at once: below the queue that a server's port usually has.
@@ -48,6 +50,10 @@ pub(super) struct SubjectArgs {
     /// The folder for the database of the own server; which disk it is on decides what commits cost [default: the system's for temporary files]
     #[arg(long, value_name = "FOLDER", conflicts_with = "url")]
     dir: Option<PathBuf>,
+    /// Have the own server keep nothing: its topic is `live` and not `log`. What was published is then not read back by `publish`, and cannot
+    /// be by `replay` and `resume-storm`
+    #[arg(long, conflicts_with = "url")]
+    live: bool,
     #[command(flatten)]
     keys: Keys,
 }
@@ -78,6 +84,8 @@ pub(super) struct Subject {
     pub(super) client: Client,
     pub(super) url: Arc<str>,
     pub(super) is_own: bool,
+    /// Whether it keeps nothing of what is published.
+    pub(super) is_live: bool,
     pub(super) process: Option<Process>,
     pub(super) address: SocketAddr,
     /// What stands in the header `Host`.
@@ -99,12 +107,13 @@ impl SubjectArgs {
             url,
             pid,
             dir,
+            live,
             keys,
         } = self;
         let (url, pid, own) = match url {
             Some(url) => (url, pid, None),
             None => {
-                let (url, pid, own) = Own::start(dir).await?;
+                let (url, pid, own) = Own::start(dir, live).await?;
                 (url, pid, Some(own))
             }
         };
@@ -116,14 +125,20 @@ impl SubjectArgs {
                 "nothing is known of process {pid}: {why}; leave --pid out to measure the rest"
             )));
         }
-        let subject = Subject::new(&url, keys, process, own.is_some())?;
+        let subject = Subject {
+            is_live: live,
+            ..Subject::new(&url, keys, process, own.is_some())?
+        };
         subject.client.ready().await?;
         Ok(Server { subject, _own: own })
     }
 }
 
 impl Own {
-    async fn start(dir: Option<PathBuf>) -> Result<(String, Option<u32>, Self), Failure> {
+    async fn start(
+        dir: Option<PathBuf>,
+        live: bool,
+    ) -> Result<(String, Option<u32>, Self), Failure> {
         let folder = match &dir {
             Some(dir) => TempDir::with_prefix_in("stepcast-bench-", dir),
             None => TempDir::with_prefix("stepcast-bench-"),
@@ -144,6 +159,11 @@ impl Own {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
+        if live {
+            let file = folder.path().join("channels.json");
+            std::fs::write(&file, LIVE).map_err(Failure::failed)?;
+            command.arg("--channels").arg(file);
+        }
         // Settings for another server must not become those of this one.
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
@@ -197,6 +217,7 @@ impl Subject {
             client,
             url: url.into(),
             is_own,
+            is_live: false,
             process,
             address,
             host: host.into(),

@@ -30,6 +30,8 @@ const SECRET_BYTES: usize = 32;
 pub(super) struct Config {
     pub(super) listen: SocketAddr,
     pub(super) database: Database,
+    /// Manifests of channels.
+    pub(super) channels: Vec<PathBuf>,
     pub(super) apps: Apps,
     pub(super) retention: Duration,
     pub(super) run_frames: RunFrames,
@@ -189,6 +191,7 @@ impl Config {
             port,
             host,
             db,
+            channels,
             retention,
             run_frames,
             connections_per_address,
@@ -197,6 +200,7 @@ impl Config {
         Self {
             listen: SocketAddr::new(host.unwrap_or(HOST), port.unwrap_or(PORT)),
             database: db.map_or(database, Database::File),
+            channels,
             apps,
             retention: retention.map_or(limits::RETENTION, |span| span.0),
             run_frames: run_frames.map_or_else(RunFrames::default, Into::into),
@@ -281,6 +285,7 @@ mod tests {
             port: Some(1),
             host: Some("::".parse().unwrap()),
             db: Some("x.db".into()),
+            channels: vec!["channels.json".into()],
             retention: Some(Span(Duration::from_secs(1))),
             run_frames: Some(settings::RunFrames::All),
             connections_per_address: Some(2),
@@ -303,6 +308,7 @@ mod tests {
             assert_eq!(config.apps.signing.is_some(), signs);
             assert_eq!(config.listen.to_string(), "[::]:1");
             assert_eq!(config.database, Database::File("x.db".into()));
+            assert_eq!(config.channels, [PathBuf::from("channels.json")]);
             assert_eq!(config.retention, Duration::from_secs(1));
             assert_eq!(config.run_frames, RunFrames::All);
             assert_eq!(config.connections_per_address, 2);

@@ -100,6 +100,7 @@ mod tests {
         call-timeout = "1h"
         ignore-unsupported = ["throttle"]
         expose-result = ["app-f"]
+        channels = ["channels.json"]
         retention = "1d"
         run-frames = "all"
         connections-per-address = 2
@@ -124,6 +125,7 @@ mod tests {
         let file = File::parse(ALL).unwrap();
         let (serving, guarding) = (&file.serving, &file.guarding);
         assert!(serving.port.is_some() && serving.host.is_some() && serving.db.is_some());
+        assert_eq!(serving.channels, [Path::new("channels.json")]);
         assert!(serving.retention.is_some() && serving.grace.is_some());
         let calling = &file.calling;
         assert!(calling.app.len() == 1 && calling.no_discovery == Some(true));

@@ -2,12 +2,13 @@
 //!
 //! - [`settings`] and [`calling`]: what can be set; [`mod@file`]: the same as TOML.
 //! - [`config`]: from what was given to what holds, a pure decision.
-//! - [`server`]: from there to a server, and its end; [`apps`]: functions that are served over HTTP.
+//! - [`server`]: from there to a server, and its end; [`apps`]: functions that are served over HTTP; [`channels`]: channels that are declared in files.
 //! - [`announcement`]: what it says when it is ready; [`signal`]: when it is to end.
 
 mod announcement;
 mod apps;
 mod calling;
+mod channels;
 mod config;
 mod file;
 mod server;

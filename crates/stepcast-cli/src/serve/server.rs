@@ -23,6 +23,7 @@ use tokio::{
 use super::{
     announcement::Announcement,
     apps::Calls,
+    channels,
     config::{Config, Database, Mode, Production},
     signal::Signals,
     token_secret,
@@ -38,6 +39,7 @@ pub(super) async fn run(config: Config, output: Output, traces: &Traces) -> Resu
     let announcement = Announcement::of(&config, bound);
     let Config {
         database,
+        channels,
         retention,
         run_frames,
         connections_per_address,
@@ -46,11 +48,13 @@ pub(super) async fn run(config: Config, output: Output, traces: &Traces) -> Resu
         apps,
         ..
     } = config;
+    let catalog = channels::declared_in(&channels)?;
     let calls = Calls::new(apps, kind(&mode), bound);
     let (keys, gateway) = guards(mode, &database, bound);
     let gateway = gateway.with_connections_per_address(connections_per_address);
     let store = open(database).await?;
     let options = EngineOptions::default()
+        .with_catalog(catalog)
         .with_retention(retention)
         .with_run_frames(run_frames);
     let worker = calls.worker.clone();

@@ -27,6 +27,16 @@ pub(crate) struct Serving {
     /// The database file, made where there is none [default: dev keeps everything in memory, start has stepcast.db]
     #[arg(long, value_name = "FILE", env = "STEPCAST_DB", hide_env_values = true)]
     pub(crate) db: Option<PathBuf>,
+    /// A file with channels, as an app of Rust prints them or written by hand: how their topics are kept, and the schemas of
+    /// messages; may be given several times [default: topics of any name are kept as logs, and take any JSON]
+    #[arg(
+        long,
+        value_name = "MANIFEST",
+        env = "STEPCAST_CHANNELS",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub(crate) channels: Vec<PathBuf>,
     /// How long runs that have ended are kept, with a unit: s, m, h, d [default: 7d]
     #[arg(
         long,
@@ -154,6 +164,7 @@ impl Serving {
             port,
             host,
             db,
+            channels,
             retention,
             run_frames,
             connections_per_address,
@@ -163,6 +174,7 @@ impl Serving {
             port: port.or(below.port),
             host: host.or(below.host),
             db: db.or(below.db),
+            channels: list(channels, below.channels),
             retention: retention.or(below.retention),
             run_frames: run_frames.or(below.run_frames),
             connections_per_address: connections_per_address.or(below.connections_per_address),

@@ -1,4 +1,4 @@
-//! One payload for several topics of a channel, in one commit.
+//! Several messages for a channel, in one commit.
 
 use std::sync::Arc;
 
@@ -12,28 +12,36 @@ use crate::{
     runs::StepAttempt,
 };
 
-/// A message from outside a function, for several topics. Readers see it on all of them or on none, after its commit.
+/// Messages from outside a function, for one channel. Readers see all of them or none, after their commit.
 #[derive(Debug, Clone)]
 pub struct Broadcast {
     /// The channel.
     pub channel: ChannelName,
-    /// The topics, each once, with the key under which the message is published on it once within
-    /// [`stepcast_protocol::limits::IDEMPOTENCY_WINDOW`]. Keys are the channel's: each topic needs one of its own.
-    pub topics: Vec<(TopicName, Option<String>)>,
-    /// One JSON text.
-    pub payload: Bytes,
-    /// The run it is said to belong to.
+    /// The messages, in their order.
+    pub messages: Vec<Addressed>,
+    /// The run they are said to belong to.
     pub run: Option<RunId>,
-    /// Whether it stands whatever becomes of the call that says it. A message with a key does.
+    /// Whether they stand whatever becomes of the call that says them. Messages with a key do.
     pub durable: bool,
 }
 
+/// One message of a [`Broadcast`].
+#[derive(Debug, Clone)]
+pub struct Addressed {
+    /// The topic.
+    pub topic: TopicName,
+    /// One JSON text.
+    pub payload: Bytes,
+    /// The key under which it is published once within [`stepcast_protocol::limits::IDEMPOTENCY_WINDOW`]. Keys are the channel's: each
+    /// message needs one of its own.
+    pub key: Option<String>,
+}
+
 impl Engine {
-    /// Publishes a message on several topics, and says where they are, in the order of the topics. Of those that stand under their keys
-    /// already, nothing is published anew.
+    /// Publishes messages, and says where they are, in their order. Those that stand under their keys already are not published anew.
     ///
     /// # Errors
-    /// Those of [`Self::publish`]; then nothing was published on any topic.
+    /// Those of [`Self::publish`]; then nothing was published.
     pub async fn broadcast(&self, broadcast: Broadcast) -> Result<Vec<Cursor>, EngineError> {
         let (channel, messages) = self.together(&broadcast).await?;
         if let Some(run) = broadcast.run.filter(|_| broadcast.falls_with_its_call()) {
@@ -72,17 +80,21 @@ impl Engine {
     ) -> Result<(Arc<Channel>, Together), EngineError> {
         let Broadcast {
             channel,
-            topics,
-            payload,
+            messages,
             run,
             ..
         } = broadcast;
-        let message = |(topic, key): &(TopicName, Option<String>)| {
+        let message = |message: &Addressed| {
+            let Addressed {
+                topic,
+                payload,
+                key,
+            } = message;
             let draft = self.checked(channel, topic, payload, *run)?;
             let key = key.clone();
             Ok(Keyed { draft, key })
         };
-        let messages = topics
+        let messages = messages
             .iter()
             .map(message)
             .collect::<Result<_, EngineError>>()?;
@@ -93,6 +105,6 @@ impl Engine {
 
 impl Broadcast {
     fn falls_with_its_call(&self) -> bool {
-        !self.durable && self.topics.iter().all(|(_, key)| key.is_none())
+        !self.durable && self.messages.iter().all(|message| message.key.is_none())
     }
 }

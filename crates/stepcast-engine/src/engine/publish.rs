@@ -79,6 +79,19 @@ impl Engine {
         self.publish_soon(&channel, draft, run).await
     }
 
+    /// Whether a message may be published on a topic.
+    ///
+    /// # Errors
+    /// Why not, as [`Self::publish`] would say it.
+    pub fn check(
+        &self,
+        channel: &ChannelName,
+        topic: &TopicName,
+        payload: &Bytes,
+    ) -> Result<(), EngineError> {
+        self.checked(channel, topic, payload, None).map(drop)
+    }
+
     /// Passes text on to the readers of a channel who read `$stream`, as one message.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod envelope;
 mod events;
 mod handshake;
 mod invoke;
+mod lines;
 mod manifest;
 mod messages;
 mod metrics;

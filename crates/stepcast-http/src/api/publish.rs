@@ -1,4 +1,4 @@
-//! `POST /v1/realtime/publish`: publishes a message, or a stream of text as many.
+//! `POST /v1/realtime/publish`: publishes a message, one for each line, or a stream of text as many.
 
 use axum::{
     Json,
@@ -12,12 +12,18 @@ use stepcast_protocol::limits;
 
 use super::{
     body::{self, Pieces},
+    lines,
     problem::Problem,
     query::Query,
     target::{self, Target, Topics},
     text,
 };
 use crate::gateway::Gateway;
+
+/// Text that is published as it comes.
+const TEXT: &str = "text/stream";
+/// A message per line.
+const LINES: &str = "application/x-ndjson";
 
 pub(super) async fn publish(
     State(gateway): State<Gateway>,
@@ -27,13 +33,21 @@ pub(super) async fn publish(
     let query = Query::of(&parts.uri)?;
     let caller = target::admit(&gateway, &parts, &query)?;
     let topics = Topics::of(&gateway, &parts, &query, caller)?;
-    if is_text_stream(&parts) {
-        let target = Target::Topics(topics);
-        text::publish(&gateway, &target, Pieces::of(body)).await?;
-        return Ok(StatusCode::OK.into_response());
-    }
-    let body = body::read(body, limits::MESSAGE_BYTES).await?;
-    let ids = topics.publish(&gateway, payload(&body)).await?;
+    let ids = match media_type(&parts).as_deref() {
+        Some(TEXT) => {
+            let target = Target::Topics(topics);
+            text::publish(&gateway, &target, Pieces::of(body)).await?;
+            return Ok(StatusCode::OK.into_response());
+        }
+        Some(LINES) => {
+            let lines = lines::of(&body::read(body, limits::LINES_BYTES).await?)?;
+            topics.publish_lines(&gateway, &lines).await?
+        }
+        _ => {
+            let body = body::read(body, limits::MESSAGE_BYTES).await?;
+            topics.publish(&gateway, payload(&body)).await?
+        }
+    };
     // npm `inngest` expects nothing.
     if query.is_native() {
         return Ok(Json(json!({ "ids": ids })).into_response());
@@ -49,13 +63,11 @@ fn payload(body: &Bytes) -> Bytes {
     }
 }
 
-fn is_text_stream(parts: &Parts) -> bool {
-    parts
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/stream"))
+/// What a body is said to be, without parameters.
+fn media_type(parts: &Parts) -> Option<String> {
+    let value = parts.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let essence = value.split(';').next()?;
+    Some(essence.trim().to_ascii_lowercase())
 }
 
 #[cfg(test)]

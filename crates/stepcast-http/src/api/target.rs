@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use axum::{body::Bytes, http::request::Parts};
 use serde_json::json;
-use stepcast_engine::{Broadcast, EngineError, Publication, runs::StepAttempt};
+use stepcast_engine::{Addressed, Broadcast, EngineError, Publication, runs::StepAttempt};
 use stepcast_protocol::{ChannelName, Cursor, ErrorCode, RunId, StepId, TopicName, limits};
 use tokio::time::Instant;
 
 use super::{
+    lines::Line,
     problem::Problem,
     query::{self, Query},
 };
@@ -116,10 +117,56 @@ impl Topics {
                 vec![published.await?]
             }
             _ => {
-                let all = self.broadcast(payload, key);
-                patiently(|| self.publish_all(gateway, all.clone())).await?
+                let topics = self.topics.iter();
+                let all = topics.map(|topic| addressed(topic, &payload, key));
+                self.publish_together(gateway, all.collect()).await?
             }
         };
+        Ok(published)
+    }
+
+    /// Publishes many messages, and says where they are: all of those of the first line, then those of the next. None is published when one
+    /// may not be. They are in one commit where one commit is asked for, by a key or several topics or for durability.
+    pub(super) async fn publish_lines(
+        &self,
+        gateway: &Gateway,
+        lines: &[Line],
+    ) -> Result<Vec<Cursor>, Problem> {
+        for Line { number, payload } in lines {
+            for topic in &self.topics {
+                let checked = gateway.engine().check(&self.channel, topic, payload);
+                checked.map_err(|error| Problem::from(error).at(format_args!("line {number}")))?;
+            }
+        }
+        if let ([topic], None, false) = (&*self.topics, &self.key, self.durable) {
+            return self.publish_in_turn(gateway, topic, lines).await;
+        }
+        let mut messages = Vec::new();
+        for Line { number, payload } in lines {
+            let key = self.key.as_ref().map(|key| format!("{number}:{key}"));
+            let topics = self.topics.iter();
+            messages.extend(topics.map(|topic| addressed(topic, payload, key.as_deref())));
+        }
+        Ok(self.publish_together(gateway, messages).await?)
+    }
+
+    async fn publish_in_turn(
+        &self,
+        gateway: &Gateway,
+        topic: &TopicName,
+        lines: &[Line],
+    ) -> Result<Vec<Cursor>, Problem> {
+        let mut published = Vec::with_capacity(lines.len());
+        for Line { number, payload } in lines {
+            let one = self.publication(topic, payload.clone(), None);
+            let cursor = patiently(|| self.publish_one(gateway, one.clone())).await;
+            published.push(cursor.map_err(|error| {
+                let before = published.len();
+                Problem::from(error).at(format_args!(
+                    "line {number}, after {before} messages that were published"
+                ))
+            })?);
+        }
         Ok(published)
     }
 
@@ -158,17 +205,27 @@ impl Topics {
         }
     }
 
-    fn broadcast(&self, payload: Bytes, key: Option<&str>) -> Broadcast {
-        let topics = self.topics.iter();
-        Broadcast {
+    /// In one commit.
+    async fn publish_together(
+        &self,
+        gateway: &Gateway,
+        messages: Vec<Addressed>,
+    ) -> Result<Vec<Cursor>, EngineError> {
+        let all = Broadcast {
             channel: self.channel.clone(),
-            topics: topics
-                .map(|topic| (topic.clone(), key_on(topic, key)))
-                .collect(),
-            payload,
+            messages,
             run: self.run,
             durable: self.durable,
-        }
+        };
+        patiently(|| self.publish_all(gateway, all.clone())).await
+    }
+}
+
+fn addressed(topic: &TopicName, payload: &Bytes, key: Option<&str>) -> Addressed {
+    Addressed {
+        topic: topic.clone(),
+        payload: payload.clone(),
+        key: key_on(topic, key),
     }
 }
 

@@ -1,10 +1,13 @@
 //! A shard's turn: what has become visible since the last one, once per set of topics and dialect, in one write per socket.
 
-use std::{rc::Rc, sync::Arc};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use stepcast_engine::hub::{Posted, Slice};
 use stepcast_protocol::Cursor;
-use tokio::time::Instant;
 
 use super::{
     batch::Batch,
@@ -17,6 +20,12 @@ use super::{
 
 /// Bytes of messages that one turn takes of a channel.
 pub(super) const SLICE_BYTES: usize = 32 * 1024;
+/// What a write to a socket takes, about.
+const WRITE: Duration = Duration::from_micros(5);
+/// How soon a message comes that comes right behind another.
+const BEHIND: Duration = Duration::from_micros(40);
+/// Which part of a turn is spent on waiting for these at most: one in so many.
+const GATHERED_PART: u32 = 10;
 /// Sockets that are written to before the others of the shard get their turn.
 const WRITES_PER_TURN: u32 = 256;
 
@@ -32,6 +41,9 @@ impl Shard {
     }
 
     async fn serve(self: &Rc<Self>, feed: &Rc<Feed>) {
+        if feed.in_bursts.get() {
+            gather(feed);
+        }
         feed.mark.clear();
         let life = feed.channel.visible().epoch;
         if life != feed.life.get() {
@@ -43,12 +55,14 @@ impl Shard {
             Slice::Tail { mut messages, next } => {
                 let next = ending::apart(&mut messages, next);
                 if messages.first().is_some_and(|first| ending::is_end(first))
-                    && feed.delivered_at.get() + ending::PAUSE > Instant::now()
+                    && feed.delivered_at.get() + ending::PAUSE > tokio::time::Instant::now()
                 {
                     return self.disperse(feed);
                 }
                 self.deliver(feed, &messages, next).await;
-                if next < feed.channel.visible() {
+                let has_more = next < feed.channel.visible();
+                feed.in_bursts.set(has_more || messages.len() > 1);
+                if has_more {
                     feed.mark.set();
                 }
             }
@@ -100,7 +114,7 @@ impl Shard {
         }
         feed.move_to(next);
         if !turns.is_empty() {
-            feed.delivered_at.set(Instant::now());
+            feed.delivered_at.set(tokio::time::Instant::now());
         }
         for (group, turn, members, batch) in turns {
             for (position, connection) in members.into_iter().enumerate() {
@@ -144,6 +158,29 @@ impl Shard {
         self.written.set(written);
         if written.is_multiple_of(WRITES_PER_TURN) {
             tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Waits for what comes right behind, where a turn takes much longer than that: to a socket, several messages in one write cost hardly more
+/// than one. As long as more comes, and a small part of the turn at most. Where messages come one by one nobody waits.
+fn gather(feed: &Feed) {
+    let members = u32::try_from(feed.members()).unwrap_or(u32::MAX);
+    let most = WRITE.saturating_mul(members) / GATHERED_PART;
+    if most < BEHIND {
+        return;
+    }
+    let begin = Instant::now();
+    let (mut seen, mut since) = (feed.channel.visible(), begin);
+    loop {
+        std::thread::yield_now();
+        let now = Instant::now();
+        let visible = feed.channel.visible();
+        if visible != seen {
+            (seen, since) = (visible, now);
+        }
+        if now - since >= BEHIND || now - begin >= most {
+            return;
         }
     }
 }

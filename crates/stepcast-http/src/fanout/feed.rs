@@ -80,6 +80,8 @@ pub(super) struct Feed {
     pub(super) moved: Notify,
     /// When members were last written to.
     pub(super) delivered_at: Cell<Instant>,
+    /// Whether there was more than one message to deliver the last time.
+    pub(super) in_bursts: Cell<bool>,
     /// The life of the store in which the members' places are.
     pub(super) life: Cell<Epoch>,
     groups: RefCell<Vec<Rc<Group>>>,
@@ -115,6 +117,15 @@ impl Feed {
         });
         groups.push(Rc::clone(&group));
         group
+    }
+
+    /// How many are where the feed is.
+    pub(super) fn members(&self) -> usize {
+        let groups = self.groups.borrow();
+        groups
+            .iter()
+            .map(|group| group.members.borrow().len())
+            .sum()
     }
 
     pub(super) fn groups(&self) -> Vec<Rc<Group>> {
@@ -193,6 +204,7 @@ impl Feeds {
             cursor: Cell::new(visible),
             moved: Notify::new(),
             delivered_at: Cell::new(Instant::now()),
+            in_bursts: Cell::new(false),
             life: Cell::new(visible.epoch),
             groups: RefCell::default(),
             subscriptions: Cell::new(0),

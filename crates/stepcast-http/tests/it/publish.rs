@@ -364,3 +364,81 @@ async fn a_key_publishes_once() {
     server.post(PATH, &[], "2").await;
     assert_eq!(socket.data(2).await, [json!(1), json!(2)]);
 }
+
+const LINES: (&str, &str) = ("content-type", "application/x-ndjson; charset=utf-8");
+
+#[tokio::test]
+async fn each_line_is_a_message_and_says_where_it_is() {
+    let server = TestServer::start().await;
+    let token = server.token("c", &["t", "u"]).await;
+    let mut socket = server.connect(&token).await;
+    let body = "{\"n\":1.50}\n\n\"two\"\r\n3";
+    let answer = server.post(&format!("{PATH}&v=1"), &[LINES], body).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let mut frames = Vec::new();
+    for _ in 0..3 {
+        frames.push(socket.next().await);
+    }
+    let of = |key: &str| {
+        frames
+            .iter()
+            .map(|frame| frame[key].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("data"), [json!({ "n": 1.50 }), json!("two"), json!(3)]);
+    assert_eq!(answer.json()["ids"], json!(of("id")));
+
+    // For several topics: all of a line, then those of the next.
+    let path = format!("{PATH}&topic=u&v=1");
+    let answer = server.post(&path, &[LINES], "4\n5").await;
+    assert_eq!(answer.json()["ids"].as_array().unwrap().len(), 4);
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        let frame = socket.next().await;
+        told.push((frame["topic"].clone(), frame["data"].clone()));
+    }
+    let expected = [("t", 4), ("u", 4), ("t", 5), ("u", 5)];
+    assert_eq!(
+        told,
+        expected.map(|(topic, data)| (json!(topic), json!(data)))
+    );
+}
+
+#[tokio::test]
+async fn lines_with_a_key_are_published_once() {
+    let server = TestServer::start().await;
+    let key = ("idempotency-key", "k");
+    let path = format!("{PATH}&v=1");
+    let first = server.post(&path, &[LINES, key], "1\n2").await;
+    let again = server.post(&path, &[LINES, key], "1\n2\n3").await;
+    let ids = |answer: &crate::clients::Answer| {
+        let ids = answer.json()["ids"].clone();
+        ids.as_array().unwrap().clone()
+    };
+    assert_eq!(ids(&again)[..2], ids(&first)[..]);
+    assert_eq!(ids(&again).len(), 3);
+    let last = server.visible("c").await;
+    assert_eq!(ids(&again)[2], json!(last.to_string()));
+}
+
+#[tokio::test]
+async fn one_line_that_may_not_be_published_refuses_all() {
+    let server = TestServer::start().await;
+    let large = format!("1\n\"{}\"", "x".repeat(limits::MESSAGE_BYTES));
+    for (path, body, status, part) in [
+        (PATH, "1\n\n{cut\n4", 400, "line 3: "),
+        (PATH, &*large, 413, "line 2: "),
+        (PATH, " \n", 400, "no lines"),
+    ] {
+        let answer = server.post(path, &[LINES], body.to_owned()).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+        assert!(answer.body.contains(part), "{}", answer.body);
+    }
+    let many = "1\n".repeat(limits::LINES + 1);
+    assert_eq!(server.post(PATH, &[LINES], many).await.status, 413);
+    assert_eq!(
+        server.visible("c").await.offset.0,
+        0,
+        "nothing was published"
+    );
+}

@@ -352,8 +352,11 @@ async fn a_page_that_has_not_come_in_time_is_no_longer_expected() {
     world.clock.advance(Duration::from_secs(2));
     hub.sweep();
     let id = held.run.id;
+    // One that is there hears of the end when all are told who are to be told.
+    let mut witness = Page::of(&life, &format!("other:{id}")).await;
     held.returns().await;
     life.end_of(id).await;
+    witness.hears_end(&world).await;
     let mut page = Page::of(&life, &name).await;
     page.seen = minted;
     page.hears_nothing(&world).await;

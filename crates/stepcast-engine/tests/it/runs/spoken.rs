@@ -1,7 +1,7 @@
 //! What runs publish from outside, as functions do that are served over HTTP.
 
 use stepcast_engine::{
-    Broadcast, Publication,
+    Addressed, Broadcast, Publication,
     runs::{BodyFate, Failure, FunctionConfig, Retry, StepAttempt},
     store::{MessageQuery, Store, Verb},
 };
@@ -273,14 +273,14 @@ async fn what_is_said_on_several_topics_stands_and_falls_together() {
     let mut run = life.start().await;
     let id = run.run.id;
     let says = async |n: u64, step: Option<u32>, key: Option<&str>| {
-        let topic = |name: &str| {
-            let key = key.map(|key| format!("{name}:{key}"));
-            (TopicName::parse(name).unwrap(), key)
+        let on = |name: &str| Addressed {
+            topic: TopicName::parse(name).unwrap(),
+            payload: n.to_string().into(),
+            key: key.map(|key| format!("{name}:{key}")),
         };
         let broadcast = Broadcast {
             channel: channel_name("c"),
-            topics: ["t", "u"].map(topic).to_vec(),
-            payload: n.to_string().into(),
+            messages: ["t", "u"].map(on).to_vec(),
             run: Some(id),
             durable: false,
         };
