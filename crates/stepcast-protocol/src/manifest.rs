@@ -1,6 +1,6 @@
 //! The channels of an app, as code generators read them.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -56,6 +56,15 @@ pub struct TopicManifest {
     /// The field that a `text` topic joins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// Messages that are kept of a `log` topic at most; the server's default where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<u64>,
+    /// Bytes of payload that are kept of a `log` topic at most; the server's default where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Seconds that a message is kept, where it is kept at all; the server's default where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<u64>,
     /// What is said about it to people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
@@ -109,7 +118,7 @@ impl ChannelManifest {
         self.template.parse()
     }
 
-    /// What it declares. How much of a topic is kept is the server's default, as manifests do not say it.
+    /// What it declares.
     ///
     /// # Errors
     /// [`ManifestError`], when a manifest that was written by others declares nothing that can be.
@@ -141,6 +150,24 @@ pub enum ManifestError {
         /// What is said.
         keep: String,
     },
+    /// Nothing at all.
+    #[error("`{bound}` of topic `{topic}` is 0, which is no bound; give a number from 1 on")]
+    NoBound {
+        /// The topic.
+        topic: TopicName,
+        /// Which bound.
+        bound: &'static str,
+    },
+    /// A bound of what is not there.
+    #[error("`{bound}` does not bound topic `{topic}`, which keeps `{keep}`; remove it")]
+    Unbounded {
+        /// The topic.
+        topic: TopicName,
+        /// Which bound.
+        bound: &'static str,
+        /// How the topic is kept.
+        keep: &'static str,
+    },
     /// Text of no field.
     #[error("topic `{0}` keeps text and does not say of which field; add `\"text\": \"<field>\"`")]
     NoField(TopicName),
@@ -156,7 +183,7 @@ impl TopicManifest {
         let TopicSpec {
             name,
             keep,
-            retention: _not_what_readers_see,
+            retention,
             schema,
             doc,
         } = spec;
@@ -167,6 +194,9 @@ impl TopicManifest {
                 Keep::Text { field } => Some(field.clone()),
                 Keep::Live | Keep::Latest | Keep::Log => None,
             },
+            messages: retention.messages,
+            bytes: retention.bytes,
+            age_seconds: retention.age.map(|age| age.as_secs()),
             doc: doc.clone(),
             unchecked: schema.is_none(),
             schema: schema.clone(),
@@ -192,12 +222,38 @@ impl TopicManifest {
                 return Err(ManifestError::Keep { topic, keep });
             }
         };
+        let retention = self.retention(&keep)?;
         Ok(TopicSpec {
             name: topic,
             keep,
-            retention: Retention::default(),
+            retention,
             schema: self.schema.clone(),
             doc: self.doc.clone(),
+        })
+    }
+
+    /// The bounds, if they go with how the topic is kept.
+    fn retention(&self, keep: &Keep) -> Result<Retention, ManifestError> {
+        let is_log = *keep == Keep::Log;
+        for (bound, given, is_kept) in [
+            ("messages", self.messages, is_log),
+            ("bytes", self.bytes, is_log),
+            ("age_seconds", self.age_seconds, keep.is_stored()),
+        ] {
+            let topic = self.name.clone();
+            match given {
+                Some(0) => return Err(ManifestError::NoBound { topic, bound }),
+                Some(_) if !is_kept => {
+                    let keep = keep.as_str();
+                    return Err(ManifestError::Unbounded { topic, bound, keep });
+                }
+                Some(_) | None => {}
+            }
+        }
+        Ok(Retention {
+            messages: self.messages,
+            bytes: self.bytes,
+            age: self.age_seconds.map(Duration::from_secs),
         })
     }
 }
@@ -233,6 +289,14 @@ mod tests {
             template: template.parse().unwrap(),
             topics: vec![
                 topic("tokens", text.clone(), Some(json!({ "type": "object" }))),
+                TopicSpec {
+                    retention: Retention {
+                        messages: Some(3),
+                        bytes: None,
+                        age: Some(Duration::from_secs(60)),
+                    },
+                    ..topic("said", Keep::Log, None)
+                },
                 topic("raw", Keep::Live, None),
             ],
             rust_type: "app::Pipeline".into(),
@@ -263,6 +327,8 @@ mod tests {
         let raw = json!({ "name": "raw", "keep": "live", "unchecked": true });
         let read: Value = serde_json::from_str(&printed).unwrap();
         assert_eq!(read["channels"][0]["topics"][0], raw);
-        assert_eq!(read["channels"][0]["topics"][1]["text"], "t");
+        let said = json!({ "name": "said", "keep": "log", "messages": 3, "age_seconds": 60, "unchecked": true });
+        assert_eq!(read["channels"][0]["topics"][1], said);
+        assert_eq!(read["channels"][0]["topics"][2]["text"], "t");
     }
 }

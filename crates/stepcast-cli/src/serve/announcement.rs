@@ -19,6 +19,9 @@ pub(super) struct Announcement {
     database: Option<String>,
     /// The apps that are asked for their functions.
     apps: Vec<String>,
+    /// Whether others are looked for.
+    #[serde(skip)]
+    discovery: bool,
 }
 
 impl Announcement {
@@ -34,6 +37,7 @@ impl Announcement {
                 Database::File(file) => Some(file.display().to_string()),
             },
             apps: config.apps.urls.iter().map(ToString::to_string).collect(),
+            discovery: config.apps.discovery && matches!(config.mode, Mode::Dev),
         }
     }
 
@@ -44,6 +48,7 @@ impl Announcement {
             mode,
             database,
             apps,
+            ..
         } = self;
         let (version, database) = (env!("CARGO_PKG_VERSION"), database.as_deref());
         let database = database.unwrap_or("memory");
@@ -58,6 +63,7 @@ impl fmt::Display for Announcement {
             mode,
             database,
             apps,
+            discovery,
         } = self;
         writeln!(f, "listening on {listening}")?;
         match database {
@@ -75,12 +81,12 @@ impl fmt::Display for Announcement {
             _ => ("events, signing", " --signing-key KEY"),
         };
         writeln!(f, "  keys      {keys}")?;
-        match (&**apps, *mode) {
-            ([], "dev") => writeln!(
+        match (&**apps, discovery) {
+            ([], true) => writeln!(
                 f,
                 "  apps      looked for on the usual ports of this machine; -u URL names one"
             )?,
-            ([], _) => writeln!(
+            ([], false) => writeln!(
                 f,
                 "  apps      those that register themselves; -u URL names one"
             )?,
@@ -117,12 +123,19 @@ mod tests {
             text.contains("in memory") && !text.contains("--url"),
             "{text}"
         );
+        assert!(text.contains("apps      looked for"), "{text}");
+        let calling = Calling {
+            no_discovery: Some(true),
+            ..Calling::default()
+        };
+        let config = Config::dev(Serving::default(), calling).unwrap();
         let other = Announcement::of(&config, "[::1]:9".parse().unwrap());
         assert!(
             other
                 .to_string()
                 .contains("tail chat:1 --url http://[::1]:9")
         );
+        assert!(other.to_string().contains("those that register"));
         assert_eq!(
             serde_json::to_string(&other).unwrap(),
             r#"{"listening":"http://[::1]:9","mode":"dev","database":null,"apps":[]}"#

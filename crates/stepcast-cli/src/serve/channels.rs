@@ -68,6 +68,14 @@ mod tests {
                 r#"{"name":"t","keep":"text"}"#,
                 "topic `t` keeps text and does not say of which field; add `\"text\": \"<field>\"`",
             ),
+            (
+                r#"{"name":"t","messages":0}"#,
+                "`messages` of topic `t` is 0",
+            ),
+            (
+                r#"{"name":"t","keep":"live","age_seconds":1}"#,
+                "`age_seconds` does not bound topic `t`, which keeps `live`",
+            ),
             (r#"{"name":"$t","keep":"log"}"#, "$t"),
             (r#"{"name":"t","schema":{"type":3}}"#, "schema"),
         ] {

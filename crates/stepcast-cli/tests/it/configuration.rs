@@ -55,6 +55,37 @@ fn the_file_can_say_everything_and_name_itself() {
 }
 
 #[test]
+fn channels_of_a_manifest_are_held_to_what_it_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("channels.json");
+    let topics = json!([
+        { "name": "status", "keep": "latest", "schema": { "type": "string" } },
+        { "name": "cursor", "keep": "live" },
+    ]);
+    let manifest =
+        json!({ "version": 1, "channels": [{ "template": "draft:{id}", "topics": topics }] });
+    fs::write(&file, manifest.to_string()).unwrap();
+    let mut command = stepcast(["dev", "--json", "--port", "0"]);
+    command.arg("--channels").arg(&file);
+    let server = Server::of(command);
+    let publish = |topic, data| server.run(&["publish", "draft:1", topic, data]);
+    for (topic, data) in [("status", "\"a\""), ("status", "\"b\""), ("cursor", "1")] {
+        assert_eq!(publish(topic, data).code, 0);
+    }
+    let refused = publish("status", "1");
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.err.contains("status"), "{refused:?}");
+    assert!(publish("stauts", "1").err.contains("stauts"));
+    // The last one is all that is kept.
+    let tail = server.start(&["tail", "draft:1", "status", "--json"]);
+    let kept = &tail.json()["messages"];
+    assert_eq!(
+        (kept[0]["data"].as_str(), &kept[1]),
+        (Some("b"), &json!(null))
+    );
+}
+
+#[test]
 fn what_is_wrong_is_named_and_ends_with_2() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("wrong.toml");
@@ -63,6 +94,8 @@ fn what_is_wrong_is_named_and_ends_with_2() {
     for (arguments, part) in [
         (&["dev", "--config", file][..], "no option `prot`"),
         (&["dev", "--config", "/nowhere/x.toml"], "/nowhere/x.toml"),
+        (&["dev", "--channels", file], "is no manifest"),
+        (&["dev", "--channels", "/nowhere/c.json"], "/nowhere/c.json"),
         (&["dev", "--grace", "10"], "`10` is no length of time"),
         (&["dev", "--port", "x"], "--port"),
         (

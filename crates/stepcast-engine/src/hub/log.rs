@@ -85,6 +85,8 @@ const ENTRY_BYTES: usize = 256;
 
 #[derive(Debug)]
 struct Entry {
+    /// The message's, here so that a search stays within the tail.
+    cursor: Cursor,
     posted: Arc<Posted>,
     pending: bool,
     /// Whether it waited, or waits, for its commit.
@@ -96,10 +98,6 @@ struct Entry {
 }
 
 impl Entry {
-    fn cursor(&self) -> Cursor {
-        self.posted.message.cursor
-    }
-
     fn bytes(&self) -> usize {
         self.posted.message.payload.len() + ENTRY_BYTES
     }
@@ -174,6 +172,7 @@ impl ChannelLog {
             self.pending.push_back(message.cursor.offset);
         }
         let entry = Entry {
+            cursor: message.cursor,
             posted: Arc::new(Posted::new(message)),
             pending,
             durable: pending,
@@ -191,7 +190,10 @@ impl ChannelLog {
     /// seen already stays where it is. Says whether readers can see more than before.
     pub(super) fn settle(&mut self, cursor: Cursor, written: bool) -> bool {
         let before = self.visible();
-        let Ok(index) = self.tail.binary_search_by_key(&cursor, Entry::cursor) else {
+        let Ok(index) = self
+            .tail
+            .binary_search_by_key(&cursor, |entry| entry.cursor)
+        else {
             // A restart has cleared the tail in the meantime.
             return false;
         };
@@ -218,11 +220,11 @@ impl ChannelLog {
         after: Cursor,
     ) -> impl Iterator<Item = (&Arc<Posted>, bool)> {
         let visible = self.visible();
-        let start = self.tail.partition_point(|entry| entry.cursor() <= after);
+        let start = self.seen_by(after);
         self.tail
             .iter()
             .skip(start)
-            .take_while(move |entry| entry.cursor() <= visible)
+            .take_while(move |entry| entry.cursor <= visible)
             .map(|entry| (&entry.posted, entry.durable))
     }
 
@@ -257,7 +259,7 @@ impl ChannelLog {
             .tail
             .iter()
             .rev()
-            .take_while(|entry| entry.cursor() > after);
+            .take_while(|entry| entry.cursor > after);
         later.map(Entry::bytes).sum()
     }
 
@@ -277,6 +279,31 @@ impl ChannelLog {
         }
     }
 
+    /// How many of the tail a reader at `after` has seen. Most of those who ask have seen all but a few.
+    fn seen_by(&self, after: Cursor) -> usize {
+        let is_later = |index: usize| {
+            self.tail
+                .get(index)
+                .is_some_and(|entry| entry.cursor > after)
+        };
+        let (mut later, mut step) = (self.tail.len(), 1);
+        while later >= step && is_later(later - step) {
+            later -= step;
+            step *= 2;
+        }
+        // The first that is later is among the `step` before that one, or is that one.
+        let mut seen = (later + 1).saturating_sub(step);
+        while seen < later {
+            let middle = seen.midpoint(later);
+            if is_later(middle) {
+                later = middle;
+            } else {
+                seen = middle + 1;
+            }
+        }
+        later
+    }
+
     /// What a reader at `after` gets next: about `max_bytes`, and at least one message.
     pub(super) fn read(&self, after: Cursor, max_bytes: usize) -> Slice {
         let visible = self.visible();
@@ -288,17 +315,17 @@ impl ChannelLog {
                 up_to: self.tail_after,
             };
         }
-        let start = self.tail.partition_point(|entry| entry.cursor() <= after);
+        let start = self.seen_by(after);
         let mut bytes = 0;
         let mut messages = Vec::new();
         for entry in self
             .tail
             .iter()
             .skip(start)
-            .take_while(|entry| entry.cursor() <= visible)
+            .take_while(|entry| entry.cursor <= visible)
         {
             if bytes > max_bytes {
-                let next = self.tail[start + messages.len() - 1].cursor();
+                let next = self.tail[start + messages.len() - 1].cursor;
                 return Slice::Tail { messages, next };
             }
             bytes += entry.bytes();
@@ -325,13 +352,13 @@ impl ChannelLog {
             let Some(oldest) = self
                 .tail
                 .front()
-                .filter(|entry| !entry.unwritten && entry.cursor() <= visible)
+                .filter(|entry| !entry.unwritten && entry.cursor <= visible)
             else {
                 return;
             };
-            self.tail_after = oldest.cursor();
+            self.tail_after = oldest.cursor;
             if !oldest.stored {
-                self.live_lost = oldest.cursor();
+                self.live_lost = oldest.cursor;
             }
             self.tail_bytes -= oldest.bytes();
             self.tail.pop_front();
@@ -340,7 +367,7 @@ impl ChannelLog {
 
     /// Lets go of everything up to and with a cursor that needs no writing, because the store has something else there now.
     pub(super) fn let_go(&mut self, up_to: Cursor) {
-        let later = self.tail.partition_point(|entry| entry.cursor() <= up_to);
+        let later = self.seen_by(up_to);
         let kept: usize = self.tail.iter().skip(later).map(Entry::bytes).sum();
         self.trim_while(|log| log.tail_bytes > kept);
     }

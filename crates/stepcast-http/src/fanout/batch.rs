@@ -35,11 +35,13 @@ impl Batch {
     /// The frames of these messages, for a reader that goes from `from` to `to`.
     pub(super) fn encode<'a>(
         channel: &ChannelName,
-        messages: impl Iterator<Item = &'a Posted>,
+        messages: impl Iterator<Item = &'a Posted> + Clone,
         from: Cursor,
         to: Cursor,
     ) -> Self {
-        let mut bytes = Vec::new();
+        let sizes = messages.clone();
+        let sizes = sizes.map(|posted| posted.wire(channel).len() + frame::HEAD_BYTES);
+        let mut bytes = Vec::with_capacity(sizes.sum());
         let mut frames = Vec::new();
         let mut ends_a_run = false;
         for posted in messages {

@@ -45,6 +45,9 @@ const MASKED: u8 = 0x80;
 /// Bytes of the longest header: two, a length of eight and a mask.
 const HEADER_BYTES: usize = 14;
 
+/// Bytes of the longest header of the server's: without a mask.
+pub(super) const HEAD_BYTES: usize = 10;
+
 /// Appends a text frame.
 pub(crate) fn put_text(out: &mut Vec<u8>, payload: &[u8]) {
     out.push(FIN | 0x1);
@@ -64,7 +67,7 @@ pub(crate) fn put_text(out: &mut Vec<u8>, payload: &[u8]) {
 
 /// A text frame.
 pub(crate) fn text(payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len() + 10);
+    let mut out = Vec::with_capacity(payload.len() + HEAD_BYTES);
     put_text(&mut out, payload);
     out
 }

@@ -333,7 +333,7 @@ impl Subscription {
 
 fn encode<'a>(
     subscription: &Subscription,
-    messages: impl Iterator<Item = &'a Posted>,
+    messages: impl Iterator<Item = &'a Posted> + Clone,
     from: Cursor,
     to: Cursor,
 ) -> Batch {

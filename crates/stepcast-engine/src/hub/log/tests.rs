@@ -241,7 +241,7 @@ fn check(log: &ChannelLog, model: &Model, tail: &BTreeSet<u64>) {
 
 fn tail_of(log: &ChannelLog) -> BTreeSet<u64> {
     let tail = log.tail.iter();
-    tail.map(|entry| entry.cursor().offset.0).collect()
+    tail.map(|entry| entry.cursor.offset.0).collect()
 }
 
 proptest! {
