@@ -1,7 +1,8 @@
 //! Embedded runs against their floor: the same batches given straight to the store.
 //!
 //! A run is one event, three steps, one durable publish and the end: six commits, each on disk before the run goes on. 64 runs are in flight,
-//! as many as one function executes at once. Both sides alternate, so that a noisy machine disturbs them alike.
+//! as many as one function executes at once. Both sides alternate, so that a noisy machine disturbs them alike. At the end runs are alone, one
+//! after the other: how long one takes, and how many transactions it is.
 //!
 //! `cargo bench --bench runs [-- RUNS]`
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stepcast::{Clock, RunStatus, SqliteOptions, prelude::*};
+use stepcast_benches::{micros, quantile};
 use stepcast_engine::store::{
     Batch, Fence, Guards, Outcome, Phase, RunRow, StepRow, StepState, StoreExt, Verb, Write,
     sqlite::SqliteStore,
@@ -29,6 +31,8 @@ use tokio::task::JoinSet;
 const IN_FLIGHT: usize = 64;
 const COMMITS_PER_RUN: f64 = 6.0;
 const ROUNDS: usize = 3;
+/// Runs that are alone.
+const ALONE: usize = 500;
 
 #[derive(Event, Serialize, Deserialize)]
 #[event("bench/work")]
@@ -81,7 +85,59 @@ async fn main() -> Result<(), Error> {
         best_runs / COMMITS_PER_RUN,
         best_runs / best_floor
     );
+    let one = alone(&dir.path().join("alone.db")).await?;
+    let fsyncs = fsync_micros(dir.path())? * COMMITS_PER_RUN / 1e3;
+    println!(
+        "one alone: p50 {:.2} ms, {:.2} commits each; six fsyncs {fsyncs:.2} ms, the store's six commits p50 {:.2} ms",
+        one.millis,
+        one.commits,
+        store_alone(&dir.path().join("store-alone.db")).await?
+    );
     Ok(())
+}
+
+/// A run that nothing else runs beside.
+struct Alone {
+    millis: f64,
+    /// Transactions of the store.
+    commits: f64,
+}
+
+/// Runs one after the other, from the event to hearing of the end.
+async fn alone(file: &std::path::Path) -> Result<Alone, Error> {
+    let app = App::new("bench")
+        .channel::<Progress>()
+        .function(function("work", work));
+    let stepcast = Stepcast::open(file, app).await?;
+    let before = stepcast.engine().stats().store.groups;
+    let mut times = Vec::new();
+    for n in 0..ALONE {
+        let begin = Instant::now();
+        let run = stepcast.send(Work { n }).await?.run().await?;
+        run.end().await?;
+        times.push(begin.elapsed());
+    }
+    let groups = u32::try_from(stepcast.engine().stats().store.groups - before)?;
+    stepcast.shutdown().await?;
+    Ok(Alone {
+        millis: micros(quantile(&mut times, 0.5)) / 1e3,
+        commits: f64::from(groups) / f64::from(u32::try_from(ALONE)?),
+    })
+}
+
+/// The same six commits of the store, one after the other, in milliseconds.
+async fn store_alone(file: &std::path::Path) -> Result<f64, Error> {
+    let options = SqliteOptions::new();
+    let store = SqliteStore::open(file, options, Clock::system())?;
+    let mut times = Vec::new();
+    for n in 0..ALONE {
+        let begin = Instant::now();
+        for batch in batches(n) {
+            store.commit(batch).await?;
+        }
+        times.push(begin.elapsed());
+    }
+    Ok(micros(quantile(&mut times, 0.5)) / 1e3)
 }
 
 /// What one small durable write costs here.

@@ -56,6 +56,17 @@ test("what is published has a place, and is read from there on", { timeout }, as
   assert.deepEqual(message.data, { token: "b" });
 });
 
+test("many messages in one request are published in order, or none", { timeout }, async () => {
+  const channel = pipeline({ job: freshJob() });
+  const messages = await stepcast.realtime.subscribe({ channel, topics: ["status"] });
+  const items = ["a", "b\nc", "Done!"].map((message) => ({ message }));
+  const { ids } = await stepcast.realtime.publishAll(channel.status, items);
+  const seen = await takeUntil(messages, isDone, "the last of them");
+  assert.deepEqual(seen.map(({ id, data }) => [id, data.message]), items.map(({ message }, index) => [ids[index], message]));
+  const wrong = stepcast.realtime.publishAll(channel.status, [{ message: "d" }, { massage: "e" }]);
+  await assert.rejects(wrong, { code: "schema_violation", message: /^line 2: / });
+});
+
 test("server-sent events give the same, through the death of the server", { timeout }, async () => {
   const job = freshJob();
   const { platform } = (await import("../packages/stepcast/dist/connection/platform.js"));

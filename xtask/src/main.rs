@@ -55,16 +55,20 @@ fn verify(names: &[&str]) -> Result<(), String> {
     let stages = Stage::select(names)?;
     let workspace = Workspace::read()?;
     let started = Instant::now();
+    let mut times = Vec::new();
     for stage in &stages {
         println!("\n== {stage}: {} ==", stage.summary());
+        let began = Instant::now();
         stage.run(&workspace).map_err(|cause| {
             format!("stage `{stage}` failed: {cause}\nrun it alone: cargo xtask verify {stage}")
         })?;
+        times.push(format!("{stage} {} s", began.elapsed().as_secs()));
     }
     println!(
-        "\nverify: {} passed in {} s",
+        "\nverify: {} passed in {} s ({})",
         count(stages.len()),
-        started.elapsed().as_secs()
+        started.elapsed().as_secs(),
+        times.join(", ")
     );
     Ok(())
 }

@@ -62,6 +62,21 @@ describe("the client of a server", () => {
     expect(fetch).toHaveBeenCalledTimes(1);
   });
 
+  test("publishes many messages in one request, or none", async () => {
+    const { fetch, stepcast } = server(() => Response.json({ ids: ["1-2", "1-3"] }));
+    const { status } = pipeline({ runId: "r1" });
+    const items = [{ message: "a\nb" }, { message: "c" }];
+    expect(await stepcast.realtime.publishAll(status, items, { idempotencyKey: "once" })).toEqual({ ids: ["1-2", "1-3"] });
+    const [url, init] = fetch.mock.calls[0] ?? [];
+    expect(url).toBe("http://server.test/v1/realtime/publish?v=1&channel=pipeline%3Ar1&topic=status");
+    expect(init?.headers).toEqual({ "content-type": "application/x-ndjson", "idempotency-key": "once" });
+    expect(init?.body).toBe('{"message":"a\\nb"}\n{"message":"c"}');
+    const wrong = stepcast.realtime.publishAll(status, [{ message: "a" }, { message: 1 as never }]);
+    await expect(wrong).rejects.toMatchObject({ code: "invalid_message", message: expect.stringContaining("item 1") });
+    expect(await stepcast.realtime.publishAll(status, [])).toEqual({ ids: [] });
+    expect(fetch).toHaveBeenCalledTimes(1);
+  });
+
   test("mints tokens, which are small as JSON", async () => {
     const { fetch, stepcast } = server(() => Response.json({ jwt: "a.b.c" }, { status: 201 }));
     const channel = pipeline({ runId: "r1" });

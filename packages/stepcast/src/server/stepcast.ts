@@ -103,23 +103,24 @@ export class Stepcast {
      * ```
      */
     publish: async <TData>(topic: TopicRef<TData>, data: TData, options: PublishOptions = {}): Promise<{ id: string }> => {
-      const result = await topic.config.schema["~standard"].validate(data);
-      if (result.issues) {
-        const why = result.issues.map(({ message }) => message).join("; ");
-        throw new RealtimeError("invalid_message", `data does not fit the schema of topic \`${topic.topic}\`: ${why}`, result.issues);
-      }
-      if (topic.channel === "") throw new RealtimeError("bad_channel", "channel has no name; is a parameter of it missing?");
-      const { durable, idempotencyKey, runId, stepId, attempt, requestId } = options;
-      const query = new URLSearchParams({ v: "1", channel: topic.channel, topic: topic.topic });
-      if (durable) query.set("durable", "true");
-      if (runId !== undefined) query.set("run_id", runId);
-      if (stepId !== undefined) query.set("step_id", stepId);
-      if (attempt !== undefined) query.set("attempt", String(attempt));
-      if (requestId !== undefined) query.set("request_id", requestId);
-      const headers = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
-      const response = await this.#post(`/v1/realtime/publish?${query}`, JSON.stringify(data) ?? "null", headers);
-      const { ids } = (await response.json()) as { ids: string[] };
-      return { id: ids[0] ?? "" };
+      await fits(topic, data, "data");
+      const [id = ""] = await this.#publish(topic, json(data), "application/json", options);
+      return { id };
+    },
+
+    /**
+     * Publishes many messages to a topic in one request, in order: all of them, or none when one does not fit. Says where each is. With
+     * `durable` or an `idempotencyKey` they are one commit; the key counts for each of them with its place. At most 10,000 messages and 4 MiB.
+     *
+     * @example
+     * ```ts
+     * await stepcast.realtime.publishAll(pipeline({ runId }).rows, rows);
+     * ```
+     */
+    publishAll: async <TData>(topic: TopicRef<TData>, items: readonly TData[], options: PublishOptions = {}): Promise<{ ids: string[] }> => {
+      await Promise.all(items.map((data, index) => fits(topic, data, `item ${index}`)));
+      if (items.length === 0) return { ids: [] };
+      return { ids: await this.#publish(topic, items.map(json).join("\n"), "application/x-ndjson", options) };
     },
 
     /** Mints a token to read topics of a channel. */
@@ -142,6 +143,20 @@ export class Stepcast {
       subscribe({ ...options, app: this, apiBaseUrl: options.apiBaseUrl ?? this.#url }, callback),
   };
 
+  async #publish(topic: TopicRef<any>, body: string, type: string, options: PublishOptions): Promise<string[]> {
+    if (topic.channel === "") throw new RealtimeError("bad_channel", "channel has no name; is a parameter of it missing?");
+    const { durable, idempotencyKey, runId, stepId, attempt, requestId } = options;
+    const query = new URLSearchParams({ v: "1", channel: topic.channel, topic: topic.topic });
+    if (durable) query.set("durable", "true");
+    if (runId !== undefined) query.set("run_id", runId);
+    if (stepId !== undefined) query.set("step_id", stepId);
+    if (attempt !== undefined) query.set("attempt", String(attempt));
+    if (requestId !== undefined) query.set("request_id", requestId);
+    const key = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
+    const response = await this.#post(`/v1/realtime/publish?${query}`, body, { "content-type": type, ...key });
+    return ((await response.json()) as { ids: string[] }).ids;
+  }
+
   async #post(route: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
     const authorization = this.#signingKey === undefined ? {} : { authorization: `Bearer ${this.#signingKey}` };
     const url = new URL(route, this.#url).href;
@@ -154,4 +169,17 @@ export class Stepcast {
     if (!response.ok) throw await refusalOf(response);
     return response;
   }
+}
+
+/** JSON of one line; what is no JSON, such as `undefined`, is null. */
+function json(data: unknown): string {
+  return JSON.stringify(data) ?? "null";
+}
+
+/** Holds data against the schema of its topic. */
+async function fits(topic: TopicRef<any>, data: unknown, what: string): Promise<void> {
+  const { issues } = await topic.config.schema["~standard"].validate(data);
+  if (!issues) return;
+  const why = issues.map(({ message }: { message: string }) => message).join("; ");
+  throw new RealtimeError("invalid_message", `${what} does not fit the schema of topic \`${topic.topic}\`: ${why}`, issues);
 }
