@@ -110,7 +110,7 @@ impl SqliteStore {
         let epoch = file::begin_epoch(&conn, &file, clock.now())?;
         let shared = Arc::new(Shared {
             queue: Queue::default(),
-            readers: Readers::start(file.clone())?,
+            readers: Readers::start(&file)?,
             counters: Counters::default(),
             epoch: AtomicU64::new(epoch.0),
         });

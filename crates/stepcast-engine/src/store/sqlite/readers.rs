@@ -4,17 +4,18 @@
 //! completions were called, and WAL shows it all of them.
 
 use std::{
+    collections::VecDeque,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc,
     },
     thread::{self, JoinHandle},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -25,37 +26,82 @@ const THREADS: usize = 2;
 
 type Job = Box<dyn FnOnce(Result<&Connection, StoreError>) + Send>;
 
+/// What was asked and not begun. Of the threads that wait, one is woken for each question.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<QueueState>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    jobs: VecDeque<Job>,
+    is_closed: bool,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Queue")
+    }
+}
+
+impl Queue {
+    /// One more; it is dropped when nobody takes any more.
+    fn put(&self, job: Job) {
+        let mut state = self.state.lock();
+        if !state.is_closed {
+            state.jobs.push_back(job);
+            drop(state);
+            self.more.notify_one();
+        }
+    }
+
+    /// The next one; nothing once the queue is closed and empty.
+    fn take(&self) -> Option<Job> {
+        let mut state = self.state.lock();
+        loop {
+            match state.jobs.pop_front() {
+                Some(job) => return Some(job),
+                None if state.is_closed => return None,
+                None => self.more.wait(&mut state),
+            }
+        }
+    }
+
+    fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.more.notify_all();
+    }
+}
+
 /// The threads and the way to them.
 #[derive(Debug)]
 pub(super) struct Readers {
-    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    queue: Arc<Queue>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     generation: Arc<AtomicU64>,
 }
 
 impl Readers {
-    pub(super) fn start(file: PathBuf) -> Result<Self, StoreError> {
-        let (jobs, queue) = mpsc::channel();
-        let queue = Arc::new(Mutex::new(queue));
-        let generation = Arc::new(AtomicU64::new(0));
-        let threads = (0..THREADS)
-            .map(|number| {
-                let reader = Reader {
-                    file: file.clone(),
-                    queue: Arc::clone(&queue),
-                    generation: Arc::clone(&generation),
-                };
-                thread::Builder::new()
-                    .name(format!("stepcast-reader-{number}"))
-                    .spawn(move || reader.run())
-                    .map_err(|error| backend("starting a reader thread", error))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            jobs: Mutex::new(Some(jobs)),
-            threads: Mutex::new(threads),
-            generation,
-        })
+    pub(super) fn start(file: &Path) -> Result<Self, StoreError> {
+        let readers = Self {
+            queue: Arc::default(),
+            threads: Mutex::default(),
+            generation: Arc::default(),
+        };
+        for number in 0..THREADS {
+            let reader = Reader {
+                file: file.to_owned(),
+                queue: Arc::clone(&readers.queue),
+                generation: Arc::clone(&readers.generation),
+            };
+            let thread = thread::Builder::new()
+                .name(format!("stepcast-reader-{number}"))
+                .spawn(move || reader.run())
+                .map_err(|error| backend("starting a reader thread", error))?;
+            readers.threads.lock().push(thread);
+        }
+        Ok(readers)
     }
 
     /// Asks; the question takes its place at the call.
@@ -69,10 +115,8 @@ impl Readers {
             // Nobody may be waiting any more.
             drop(reply.send(conn.and_then(question)));
         });
-        if let Some(jobs) = &*self.jobs.lock() {
-            // A job that finds no thread is dropped, which the caller sees as closed.
-            drop(jobs.send(job));
-        }
+        // A job that finds no thread is dropped, which the caller sees as closed.
+        self.queue.put(job);
         Box::pin(async move { answer.await.unwrap_or(Err(StoreError::Closed)) })
     }
 
@@ -83,7 +127,7 @@ impl Readers {
 
     /// Answers what was asked, then closes every connection. Later questions get `closed`.
     pub(super) fn stop(&self) {
-        drop(self.jobs.lock().take());
+        self.queue.close();
         for thread in self.threads.lock().drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a reader thread had panicked");
@@ -92,19 +136,23 @@ impl Readers {
     }
 }
 
+impl Drop for Readers {
+    /// Without waiting for the threads.
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
 struct Reader {
     file: PathBuf,
-    queue: Arc<Mutex<mpsc::Receiver<Job>>>,
+    queue: Arc<Queue>,
     generation: Arc<AtomicU64>,
 }
 
 impl Reader {
     fn run(self) {
         let mut open: Option<(u64, Connection)> = None;
-        loop {
-            let Ok(job) = self.queue.lock().recv() else {
-                return;
-            };
+        while let Some(job) = self.queue.take() {
             let generation = self.generation.load(Ordering::SeqCst);
             if open.as_ref().is_none_or(|(of, _)| *of != generation) {
                 open = None;
