@@ -15,20 +15,24 @@ struct Versioned {
 
 /// A file's manifest.
 pub(crate) fn read(file: &Path) -> Result<Manifest, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    parse(&format!("`{}`", file.display()), &text(file)?)
+}
+
+/// What a file says.
+pub(crate) fn text(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| {
         let file = file.display();
         Failure::usage(format!(
-            "manifest `{file}` cannot be read: {error}; have the app print one, or fetch it from a server that runs the app"
+            "manifest `{file}` cannot be read: {error}; have an app in Rust print one, fetch it from a server that runs the app, or write it by hand"
         ))
-    })?;
-    parse(&format!("`{}`", file.display()), &text)
+    })
 }
 
 /// A text's manifest. `source` says where the text is from.
 pub(crate) fn parse(source: &str, text: &str) -> Result<Manifest, Failure> {
     let not_one = |error: serde_json::Error| {
         Failure::usage(format!(
-            "{source} is no manifest: {error}; an app prints one with `println!(\"{{}}\", app.manifest()?)`"
+            "{source} is no manifest: {error}; an app in Rust prints one with `println!(\"{{}}\", app.manifest()?)`"
         ))
     };
     let Versioned { version } = serde_json::from_str(text).map_err(not_one)?;

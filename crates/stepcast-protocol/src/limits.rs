@@ -8,7 +8,9 @@ pub const NAME_BYTES: usize = 256;
 pub const PARAMETER_BYTES: usize = 128;
 /// Bytes of a message's payload.
 pub const MESSAGE_BYTES: usize = 512 * 1024;
-/// Messages of one request that has one per line.
+/// Topics of one request to publish.
+pub const TOPICS_PER_PUBLISH: usize = 64;
+/// Messages of one request that has one per line, over all of its topics.
 pub const LINES: usize = 10_000;
 /// Bytes of such a request.
 pub const LINES_BYTES: usize = 4 * 1024 * 1024;

@@ -65,13 +65,22 @@ export class PublishMiddleware extends Middleware.BaseMiddleware {
     const { apiBaseUrl, signingKey, fetch } = this.client;
     const stepcast = new Stepcast({ url: apiBaseUrl, fetch, ...(signingKey === undefined ? {} : { signingKey }) });
     const body = new Counter();
-    const publish: Publish = async (topic, data) => {
+    const send = async (topic: AnyTopic, data: unknown) => {
       const place = this.#place.getStore();
       const said = (place?.counter ?? body).next(topic.channel, topic.topic, data);
       const where = place ? `${place.hash}:${place.attempt}` : "body";
       const origin = place ? { stepId: place.stepId, attempt: place.attempt } : {};
       const call = requestId === undefined ? {} : { requestId };
       await stepcast.realtime.publish<unknown>(topic, data, { runId, idempotencyKey: `${runId}:${where}:${said}`, ...origin, ...call });
+    };
+    const publish: Publish = (topic, data) => {
+      const sent = send(topic, data);
+      const told = sent.then(() => {});
+      // Who does not wait need not hear that an attempt which counts no more says nothing: as a rejection that nobody handles, it would end the process.
+      sent.catch(({ code }) => {
+        if (code === "attempt_over") told.catch(() => {});
+      });
+      return told;
     };
     return { ...arg, ctx: Object.assign(arg.ctx, { publish }) };
   }

@@ -49,6 +49,29 @@ function served(...steps: string[]) {
   return { call, published };
 }
 
+test("an attempt that counts no more is told so where it waits, and nowhere else", async () => {
+  const refusal = { code: "attempt_over", error: "over", data: null, status: 409 };
+  const fetch = async () => Response.json(refusal, { status: 409 });
+  const told: unknown[] = [];
+  const inngest = new Inngest({ id: "app", isDev: true, baseUrl: "http://server.test", fetch: fetch as typeof globalThis.fetch, middleware: [PublishMiddleware], checkpointing: false });
+  const late = inngest.createFunction({ id: "late", triggers: [{ event: "app/late" }] }, async ({ publish }) => {
+    const { status } = channel({ runId: "r1" });
+    // Nobody handles this one; Vitest fails when a rejection is handled by nobody.
+    void publish(status, { message: "not waited for" });
+    await publish(status, { message: "waited for" }).catch(({ code }) => told.push(code));
+  });
+  const handler = serve({ client: inngest, functions: [late] });
+  const event = { name: "app/late", data: {}, id: "e", ts: 1 };
+  const ctx = { run_id: "R", attempt: 0, disable_immediate_execution: false, use_api: false, stack: { stack: [], current: 0 } };
+  const request = new Request("http://app.test/api/inngest?fnId=app-late&stepId=step", {
+    method: "POST",
+    headers: { "content-type": "application/json", host: "app.test" },
+    body: JSON.stringify({ event, events: [event], steps: {}, ctx, version: 2, use_api: false }),
+  });
+  expect((await handler(request)).status).toBeLessThan(300);
+  expect(told).toEqual(["attempt_over"]);
+});
+
 test("what is published names the request in which it is", async () => {
   const { call, published } = served();
   await call(0, {}, { "x-request-id": "01KASE7J6K0000000000000000" });

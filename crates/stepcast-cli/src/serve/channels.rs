@@ -1,8 +1,10 @@
 //! Channels that no app declares, from files.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
+use serde_json::Value;
 use stepcast_engine::catalog::Catalog;
+use stepcast_protocol::manifest::{ChannelManifest, TopicManifest};
 
 use crate::{exit::Failure, manifest};
 
@@ -13,12 +15,96 @@ pub(super) fn declared_in(files: &[PathBuf]) -> Result<Catalog, Failure> {
         let wrong = |cause: &dyn std::fmt::Display| {
             Failure::usage(format!("manifest `{}` is wrong: {cause}", file.display()))
         };
-        for channel in manifest::read(file)?.channels {
+        let text = manifest::text(file)?;
+        check_keys(&text).map_err(|why| wrong(&why))?;
+        for channel in manifest::parse(&format!("`{}`", file.display()), &text)?.channels {
+            check(&channel).map_err(|why| wrong(&why))?;
             let spec = channel.spec().map_err(|error| wrong(&error))?;
             catalog.declare(&spec).map_err(|error| wrong(&error))?;
         }
     }
     Ok(catalog)
+}
+
+/// What a file may say, from outside to inside. Who writes by hand makes mistakes in writing, which must not go by in silence.
+const KEYS: [&[&str]; 3] = [
+    &["version", "channels"],
+    &["template", "rust_type", "parameters", "doc", "topics"],
+    &[
+        "name",
+        "keep",
+        "text",
+        "messages",
+        "bytes",
+        "age_seconds",
+        "doc",
+        "unchecked",
+        "schema",
+        "schema_hash",
+    ],
+];
+
+/// Finds a key that means nothing. What is no manifest is found later.
+fn check_keys(text: &str) -> Result<(), String> {
+    let Ok(manifest) = serde_json::from_str::<Value>(text) else {
+        return Ok(());
+    };
+    let mut level = vec![&manifest];
+    for known in KEYS {
+        for key in level
+            .iter()
+            .filter_map(|value| value.as_object())
+            .flat_map(|map| map.keys())
+        {
+            if !known.contains(&&**key) {
+                let shown: String = key.chars().take(64).collect();
+                return Err(format!(
+                    "`{shown}` means nothing there; the keys are {}",
+                    known.join(", ")
+                ));
+            }
+        }
+        let inner = ["channels", "topics"].into_iter();
+        let lists = inner.flat_map(|name| {
+            level
+                .iter()
+                .filter_map(move |value| value.get(name)?.as_array())
+        });
+        level = lists.flatten().collect();
+    }
+    Ok(())
+}
+
+/// What a program would not print.
+fn check(channel: &ChannelManifest) -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    for topic in &channel.topics {
+        let TopicManifest {
+            name,
+            keep,
+            text,
+            unchecked,
+            schema,
+            ..
+        } = topic;
+        if !names.insert(name) {
+            return Err(format!(
+                "topic `{name}` of `{}` is there twice",
+                channel.template
+            ));
+        }
+        if text.is_some() && keep != "text" {
+            return Err(format!(
+                "topic `{name}` names a field of text and keeps `{keep}`; add `\"keep\": \"text\"`"
+            ));
+        }
+        if *unchecked && schema.is_some() {
+            return Err(format!(
+                "topic `{name}` is `unchecked` and has a schema; remove one of them"
+            ));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -75,6 +161,22 @@ mod tests {
             (
                 r#"{"name":"t","keep":"live","age_seconds":1}"#,
                 "`age_seconds` does not bound topic `t`, which keeps `live`",
+            ),
+            (
+                r#"{"name":"t","mesages":9}"#,
+                "`mesages` means nothing there; the keys are name,",
+            ),
+            (
+                r#"{"name":"t","text":"token"}"#,
+                "topic `t` names a field of text and keeps `log`",
+            ),
+            (
+                r#"{"name":"t","unchecked":true,"schema":{}}"#,
+                "is `unchecked` and has a schema",
+            ),
+            (
+                r#"{"name":"t"},{"name":"t"}"#,
+                "topic `t` of `draft:{id}` is there twice",
             ),
             (r#"{"name":"$t","keep":"log"}"#, "$t"),
             (r#"{"name":"t","schema":{"type":3}}"#, "schema"),

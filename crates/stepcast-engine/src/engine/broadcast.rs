@@ -57,7 +57,7 @@ impl Engine {
     /// The same for what an attempt of a step says, as [`Self::publish_in_step`] does it.
     ///
     /// # Errors
-    /// Those of [`Self::broadcast`].
+    /// Those of [`Self::broadcast`] and of [`Self::publish_in_step`].
     pub async fn broadcast_in_step(
         &self,
         broadcast: Broadcast,

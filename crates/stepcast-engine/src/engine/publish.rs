@@ -35,10 +35,10 @@ impl Engine {
     /// Publishes what an attempt of a step says, of a function that is served over HTTP: it is taken back when the attempt fails. Its key
     /// counts as long as the run is held, as whatever was said before and has no result is taken back with the next lease.
     ///
-    /// When the run is not held, or the attempt is over, it is published as [`Self::publish`] does.
+    /// When the run is not held, or the step has ended, it is published as [`Self::publish`] does.
     ///
     /// # Errors
-    /// Those of [`Self::publish`].
+    /// [`EngineError::AttemptOver`] when the attempt has failed and the step goes on, and those of [`Self::publish`].
     pub async fn publish_in_step(
         &self,
         publication: Publication,

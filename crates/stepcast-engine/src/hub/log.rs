@@ -205,7 +205,10 @@ impl ChannelLog {
             self.stored_head = self.stored_head.max(cursor);
         }
         if std::mem::take(&mut entry.pending) {
-            self.pending.retain(|offset| *offset != cursor.offset);
+            // Most of them in the order in which they wait.
+            if let Ok(waiting) = self.pending.binary_search(&cursor.offset) {
+                self.pending.remove(waiting);
+            }
             if !written {
                 let failed = self.tail.remove(index).expect("the index was just found");
                 self.tail_bytes -= failed.bytes();

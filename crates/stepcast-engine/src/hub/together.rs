@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use stepcast_protocol::{ChannelName, Cursor, Timestamp, limits};
 
 use super::publish::Draft;
-use crate::store::{CommitError, Expect, Refusal, Write};
+use crate::store::{CommitError, Expect, Refusal, UsedKey, Write};
 
 /// A message, with the key that stands for it on its channel.
 #[derive(Debug, Clone)]
@@ -75,8 +75,11 @@ impl Together {
     ) -> Result<Option<Vec<Cursor>>, CommitError> {
         let published = match fate {
             Ok(cursors) => cursors,
-            Err(CommitError::Refused(Refusal::KeyUsed { key, cursor })) => {
-                self.known.insert(key, cursor);
+            Err(CommitError::Refused(Refusal::KeysUsed(used))) => {
+                let places = used
+                    .into_iter()
+                    .map(|UsedKey { key, cursor }| (key, cursor));
+                self.known.extend(places);
                 if self.rest().next().is_some() {
                     return Ok(None);
                 }
@@ -112,7 +115,8 @@ mod tests {
 
     fn used(key: &str, offset: u64) -> Result<Vec<Cursor>, CommitError> {
         let (key, cursor) = (key.to_owned(), at(offset));
-        Err(CommitError::Refused(Refusal::KeyUsed { key, cursor }))
+        let used = vec![UsedKey { key, cursor }];
+        Err(CommitError::Refused(Refusal::KeysUsed(used)))
     }
 
     fn together(keys: [Option<&str>; 3]) -> Together {

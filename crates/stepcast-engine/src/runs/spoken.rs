@@ -58,7 +58,10 @@ impl Runs {
         }
     }
 
-    /// Publishes what an attempt of a step says; nothing when it is nobody's, as the run is not held or the attempt is over.
+    /// Publishes what an attempt of a step says; nothing when it is nobody's, as the run is not held or the step has ended.
+    ///
+    /// # Errors
+    /// [`EngineError::AttemptOver`] when the attempt has failed, and those of publishing.
     pub(crate) async fn speak_in_step(
         &self,
         run: RunId,
@@ -69,7 +72,7 @@ impl Runs {
         let Some((cell, lease)) = self.speaker(run) else {
             return Ok(None);
         };
-        let Some(origin) = origin_in(&cell, attempt, channel, [&draft.topic]) else {
+        let Some(origin) = origin_in(&cell, attempt, channel, [&draft.topic])? else {
             return Ok(None);
         };
         let said = Draft {
@@ -115,7 +118,7 @@ impl Runs {
             return Ok(None);
         };
         let topics = messages.drafts().map(|draft| &draft.topic);
-        let Some(origin) = origin_in(&cell, attempt, channel, topics) else {
+        let Some(origin) = origin_in(&cell, attempt, channel, topics)? else {
             return Ok(None);
         };
         self.say_together(&cell, lease, channel, messages, origin)
@@ -162,15 +165,25 @@ impl Runs {
     }
 }
 
-/// Of which attempt on record that is; nothing when it is over, or says more than it could.
+/// Of which attempt on record that is; nothing when its step has ended, or it says more than it could.
 fn origin_in<'a>(
     cell: &RunCell,
     attempt: &StepAttempt,
     channel: &Channel,
     topics: impl IntoIterator<Item = &'a TopicName>,
-) -> Option<Origin> {
+) -> Result<Option<Origin>, EngineError> {
     let StepAttempt { step, attempt } = attempt;
-    let number = cell.lock().run.attempt_of(step)?;
+    let Some(number) = cell.lock().run.attempt_of(step) else {
+        return Ok(None);
+    };
+    if *attempt < number {
+        // What it had said is void, and another attempt says it anew.
+        return Err(EngineError::AttemptOver {
+            run: cell.id,
+            step: Some(step.clone()),
+            attempt: *attempt,
+        });
+    }
     let origin = Origin {
         run: cell.id,
         step: Some(step.clone()),
@@ -178,9 +191,9 @@ fn origin_in<'a>(
     };
     let published = cell.published();
     let has_room = |topic| published.has_room(&origin, channel.name(), topic);
-    let is_its = *attempt >= number && topics.into_iter().all(has_room);
+    let is_its = topics.into_iter().all(has_room);
     drop(published);
-    is_its.then_some(origin)
+    Ok(is_its.then_some(origin))
 }
 
 /// The key of an attempt's message: what another attempt has said with it does not stand any more.

@@ -249,20 +249,24 @@ pub enum Refusal {
     /// There is no such run.
     #[error("run {0} does not exist")]
     RunUnknown(RunId),
-    /// The idempotency key was used; this is the message it stands for.
-    #[error("the idempotency key was used for message {cursor}")]
-    KeyUsed {
-        /// The key.
-        key: String,
-        /// Where the message is.
-        cursor: Cursor,
-    },
+    /// Idempotency keys were used; all that were, with the messages they stand for.
+    #[error("the idempotency key was used for message {}", .0.first().map_or(Cursor::START, |used| used.cursor))]
+    KeysUsed(Vec<UsedKey>),
     /// The store has been reopened since.
     #[error("epoch {0} is over, the store was reopened; try again")]
     EpochOver(u64),
     /// The message is not kept, or not yet.
     #[error("message {0} is not kept")]
     MessageNotKept(Cursor),
+}
+
+/// An idempotency key that stands for a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedKey {
+    /// The key.
+    pub key: String,
+    /// Where the message is.
+    pub cursor: Cursor,
 }
 
 impl Refusal {
@@ -274,7 +278,7 @@ impl Refusal {
             Self::EventsKnown(_) => ErrorCode::BadEvent,
             Self::RunEnded(_) => ErrorCode::RunEnded,
             Self::RunUnknown(_) => ErrorCode::UnknownRun,
-            Self::KeyUsed { .. } => ErrorCode::BadRequest,
+            Self::KeysUsed(_) => ErrorCode::BadRequest,
             Self::EpochOver(_) => ErrorCode::Closing,
             Self::MessageNotKept(_) => ErrorCode::BadCursor,
         }

@@ -24,7 +24,8 @@ use stepcast_protocol::{
 
 pub use self::{
     batch::{
-        Batch, CommitError, Committed, Expect, Fence, KnownEvent, Refusal, Urgency, Void, Write,
+        Batch, CommitError, Committed, Expect, Fence, KnownEvent, Refusal, Urgency, UsedKey, Void,
+        Write,
     },
     guards::Guards,
     rows::{

@@ -36,6 +36,11 @@ impl Problem {
         }
     }
 
+    /// Whether that is what went wrong.
+    pub(super) fn is(&self, code: ErrorCode) -> bool {
+        self.body.code == code.as_str()
+    }
+
     /// The same with another status, for those who know this refusal by it.
     pub(super) fn with_status(mut self, status: StatusCode) -> Self {
         self.body.status = status.as_u16();

@@ -32,7 +32,7 @@ pub(super) async fn publish(
     let (parts, body) = request.into_parts();
     let query = Query::of(&parts.uri)?;
     let caller = target::admit(&gateway, &parts, &query)?;
-    let topics = Topics::of(&gateway, &parts, &query, caller)?;
+    let topics = Topics::of(&parts, &query, caller)?;
     let ids = match media_type(&parts).as_deref() {
         Some(TEXT) => {
             let target = Target::Topics(topics);

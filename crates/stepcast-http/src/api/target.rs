@@ -5,7 +5,9 @@ use std::time::Duration;
 use axum::{body::Bytes, http::request::Parts};
 use serde_json::json;
 use stepcast_engine::{Addressed, Broadcast, EngineError, Publication, runs::StepAttempt};
-use stepcast_protocol::{ChannelName, Cursor, ErrorCode, RunId, StepId, TopicName, limits};
+use stepcast_protocol::{
+    ChannelName, Cursor, ErrorCode, RequestId, RunId, StepId, TopicName, limits,
+};
 use tokio::time::Instant;
 
 use super::{
@@ -17,6 +19,8 @@ use crate::gateway::Gateway;
 
 /// How long a request waits for room before it is refused: npm `inngest` does not try again.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Lines that are published before others get a turn.
+const LINES_PER_TURN: usize = 256;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const KEY: &str = "idempotency-key";
 
@@ -34,6 +38,8 @@ pub(super) struct Topics {
     topics: Vec<TopicName>,
     run: Option<RunId>,
     step: Option<StepAttempt>,
+    /// The call of the server in which an app publishes.
+    call: Option<RequestId>,
     durable: bool,
     key: Option<String>,
 }
@@ -47,7 +53,7 @@ impl Target {
                 topics.publish_under(gateway, payload, None).await?;
             }
             Self::Stream(channel) => {
-                patiently(|| gateway.engine().tee(channel, text)).await?;
+                patiently(|| async { Ok(gateway.engine().tee(channel, text).await?) }).await?;
             }
         }
         Ok(())
@@ -55,12 +61,7 @@ impl Target {
 }
 
 impl Topics {
-    pub(super) fn of(
-        gateway: &Gateway,
-        parts: &Parts,
-        query: &Query,
-        caller: Caller,
-    ) -> Result<Self, Problem> {
+    pub(super) fn of(parts: &Parts, query: &Query, caller: Caller) -> Result<Self, Problem> {
         let channel = ChannelName::parse(query.get("channel").unwrap_or_default())?;
         let mut topics = Vec::new();
         for topic in query.all("topic") {
@@ -72,16 +73,24 @@ impl Topics {
                 topics.push(topic);
             }
         }
+        if topics.len() > limits::TOPICS_PER_PUBLISH {
+            let sentence = format!(
+                "{} topics are named, at most {} are allowed; send several requests",
+                topics.len(),
+                limits::TOPICS_PER_PUBLISH
+            );
+            return Err(Problem::new(ErrorCode::BadRequest, sentence));
+        }
         if topics.is_empty() {
             topics.push(TopicName::parse("")?);
         }
         // The state or form of a run is never a reason to lose a message.
         let run = query.get("run_id").and_then(|run| run.parse().ok());
-        let (run, step) = match caller {
-            Caller::Anybody => (None, None),
+        let (run, step, call) = match caller {
+            Caller::Anybody => (None, None, None),
             Caller::Operator => {
-                check_call(gateway, query)?;
-                (run, step(query))
+                let call = query.get("request_id").and_then(|call| call.parse().ok());
+                (run, step(query), call)
             }
         };
         Ok(Self {
@@ -89,6 +98,7 @@ impl Topics {
             topics,
             run,
             step,
+            call,
             durable: is_durable(query)?,
             key: key(parts)?,
         })
@@ -125,13 +135,36 @@ impl Topics {
         Ok(published)
     }
 
+    /// An app that was left behind does not know it, and may go on while another call does the same anew.
+    fn check_call(&self, gateway: &Gateway) -> Result<(), Problem> {
+        match (gateway.worker(), self.call) {
+            (Some(worker), Some(call)) if worker.has_lost(call) => {
+                let sentence = format!(
+                    "request {call} to the app counts no more: it has failed, was cut off, or its run has ended without it; nothing that it publishes is taken"
+                );
+                Err(Problem::new(ErrorCode::AttemptOver, sentence))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Publishes many messages, and says where they are: all of those of the first line, then those of the next. None is published when one
-    /// may not be. They are in one commit where one commit is asked for, by a key or several topics or for durability.
+    /// does not fit. They are in one commit where one commit is asked for, by a key or several topics or for durability.
     pub(super) async fn publish_lines(
         &self,
         gateway: &Gateway,
         lines: &[Line],
     ) -> Result<Vec<Cursor>, Problem> {
+        let messages = lines.len() * self.topics.len();
+        if messages > limits::LINES {
+            let sentence = format!(
+                "{} lines for {} topics are {messages} messages, at most {} are allowed; send several requests",
+                lines.len(),
+                self.topics.len(),
+                limits::LINES
+            );
+            return Err(Problem::new(ErrorCode::TooLarge, sentence));
+        }
         for Line { number, payload } in lines {
             for topic in &self.topics {
                 let checked = gateway.engine().check(&self.channel, topic, payload);
@@ -143,11 +176,12 @@ impl Topics {
         }
         let mut messages = Vec::new();
         for Line { number, payload } in lines {
-            let key = self.key.as_ref().map(|key| format!("{number}:{key}"));
+            // No header can have the character between them.
+            let key = self.key.as_ref().map(|key| format!("{number}\n{key}"));
             let topics = self.topics.iter();
             messages.extend(topics.map(|topic| addressed(topic, payload, key.as_deref())));
         }
-        Ok(self.publish_together(gateway, messages).await?)
+        self.publish_together(gateway, messages).await
     }
 
     async fn publish_in_turn(
@@ -160,12 +194,15 @@ impl Topics {
         for Line { number, payload } in lines {
             let one = self.publication(topic, payload.clone(), None);
             let cursor = patiently(|| self.publish_one(gateway, one.clone())).await;
-            published.push(cursor.map_err(|error| {
+            published.push(cursor.map_err(|problem| {
                 let before = published.len();
-                Problem::from(error).at(format_args!(
+                problem.at(format_args!(
                     "line {number}, after {before} messages that were published"
                 ))
             })?);
+            if published.len().is_multiple_of(LINES_PER_TURN) {
+                tokio::task::yield_now().await;
+            }
         }
         Ok(published)
     }
@@ -174,24 +211,26 @@ impl Topics {
         &self,
         gateway: &Gateway,
         publication: Publication,
-    ) -> Result<Cursor, EngineError> {
+    ) -> Result<Cursor, Problem> {
+        self.check_call(gateway)?;
         let engine = gateway.engine();
-        match &self.step {
-            Some(step) => engine.publish_in_step(publication, step).await,
-            None => engine.publish(publication).await,
-        }
+        Ok(match &self.step {
+            Some(step) => engine.publish_in_step(publication, step).await?,
+            None => engine.publish(publication).await?,
+        })
     }
 
     async fn publish_all(
         &self,
         gateway: &Gateway,
         broadcast: Broadcast,
-    ) -> Result<Vec<Cursor>, EngineError> {
+    ) -> Result<Vec<Cursor>, Problem> {
+        self.check_call(gateway)?;
         let engine = gateway.engine();
-        match &self.step {
-            Some(step) => engine.broadcast_in_step(broadcast, step).await,
-            None => engine.broadcast(broadcast).await,
-        }
+        Ok(match &self.step {
+            Some(step) => engine.broadcast_in_step(broadcast, step).await?,
+            None => engine.broadcast(broadcast).await?,
+        })
     }
 
     fn publication(&self, topic: &TopicName, payload: Bytes, key: Option<&str>) -> Publication {
@@ -210,7 +249,7 @@ impl Topics {
         &self,
         gateway: &Gateway,
         messages: Vec<Addressed>,
-    ) -> Result<Vec<Cursor>, EngineError> {
+    ) -> Result<Vec<Cursor>, Problem> {
         let all = Broadcast {
             channel: self.channel.clone(),
             messages,
@@ -265,20 +304,6 @@ fn key_on(topic: &TopicName, key: Option<&str>) -> Option<String> {
     key.map(|key| format!("{topic}:{key}"))
 }
 
-/// An app that was left behind does not know it, and may go on while another call does the same anew.
-fn check_call(gateway: &Gateway, query: &Query) -> Result<(), Problem> {
-    let call = query.get("request_id").and_then(|call| call.parse().ok());
-    match (gateway.worker(), call) {
-        (Some(worker), Some(call)) if worker.has_lost(call) => {
-            let sentence = format!(
-                "request {call} to the app has failed or was cut off, and what it publishes is void; the run goes on without it"
-            );
-            Err(Problem::new(ErrorCode::AttemptOver, sentence))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The attempt of a step that publishes, if the request says both, as the middleware of the npm package does.
 fn step(query: &Query) -> Option<StepAttempt> {
     let step = StepId::parse(query.get("step_id")?).ok()?;
@@ -322,14 +347,14 @@ fn key(parts: &Parts) -> Result<Option<String>, Problem> {
 }
 
 /// Tries again while there is no room.
-async fn patiently<T, F>(publish: impl Fn() -> F) -> Result<T, EngineError>
+async fn patiently<T, F>(publish: impl Fn() -> F) -> Result<T, Problem>
 where
-    F: Future<Output = Result<T, EngineError>>,
+    F: Future<Output = Result<T, Problem>>,
 {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match publish().await {
-            Err(error) if error.code() == ErrorCode::Overloaded && Instant::now() < deadline => {
+            Err(problem) if problem.is(ErrorCode::Overloaded) && Instant::now() < deadline => {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
             result => return result,

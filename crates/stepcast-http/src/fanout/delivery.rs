@@ -26,6 +26,8 @@ const WRITE: Duration = Duration::from_micros(5);
 const BEHIND: Duration = Duration::from_micros(40);
 /// Which part of a turn is spent on waiting for these at most: one in so many.
 const GATHERED_PART: u32 = 10;
+/// How long a shard waits for these in any case, as others of it wait meanwhile.
+const GATHERING: Duration = Duration::from_micros(400);
 /// Sockets that are written to before the others of the shard get their turn.
 const WRITES_PER_TURN: u32 = 256;
 
@@ -61,7 +63,7 @@ impl Shard {
                 }
                 self.deliver(feed, &messages, next).await;
                 let has_more = next < feed.channel.visible();
-                feed.in_bursts.set(has_more || messages.len() > 1);
+                feed.in_bursts.set(!has_more && messages.len() > 1);
                 if has_more {
                     feed.mark.set();
                 }
@@ -166,7 +168,7 @@ impl Shard {
 /// than one. As long as more comes, and a small part of the turn at most. Where messages come one by one nobody waits.
 fn gather(feed: &Feed) {
     let members = u32::try_from(feed.members()).unwrap_or(u32::MAX);
-    let most = WRITE.saturating_mul(members) / GATHERED_PART;
+    let most = (WRITE.saturating_mul(members) / GATHERED_PART).min(GATHERING);
     if most < BEHIND {
         return;
     }

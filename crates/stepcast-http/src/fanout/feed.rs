@@ -80,7 +80,7 @@ pub(super) struct Feed {
     pub(super) moved: Notify,
     /// When members were last written to.
     pub(super) delivered_at: Cell<Instant>,
-    /// Whether there was more than one message to deliver the last time.
+    /// Whether the last turn had several messages, and all there were.
     pub(super) in_bursts: Cell<bool>,
     /// The life of the store in which the members' places are.
     pub(super) life: Cell<Epoch>,

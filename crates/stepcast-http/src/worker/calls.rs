@@ -1,7 +1,7 @@
 //! The calls that this process has made to apps, by the ids that they know them by.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -21,7 +21,15 @@ pub(super) struct Calls {
     /// At random, and in every id: calls of an earlier process were lost with it.
     life: [u8; LIFE_BYTES],
     made: AtomicU64,
-    lost: Mutex<BTreeSet<RequestId>>,
+    lost: Mutex<Lost>,
+}
+
+/// Calls that came to nothing.
+#[derive(Debug, Default)]
+struct Lost {
+    known: BTreeSet<RequestId>,
+    /// In the order in which they were lost.
+    order: VecDeque<RequestId>,
 }
 
 impl Calls {
@@ -43,12 +51,16 @@ impl Calls {
         RequestId::from_parts(millis, life << COUNTED_BITS | counted)
     }
 
-    /// A call has no result that counts. When there are too many, the oldest is forgotten.
+    /// A call has no result that counts. When there are too many, the one that was lost first is forgotten.
     pub(super) fn lose(&self, call: RequestId) {
-        let mut lost = self.lost.lock();
-        lost.insert(call);
-        if lost.len() > limits::LOST_CALLS_REMEMBERED {
-            lost.pop_first();
+        let Lost { known, order } = &mut *self.lost.lock();
+        if known.insert(call) {
+            order.push_back(call);
+        }
+        if order.len() > limits::LOST_CALLS_REMEMBERED
+            && let Some(first) = order.pop_front()
+        {
+            known.remove(&first);
         }
     }
 
@@ -56,7 +68,7 @@ impl Calls {
     pub(super) fn is_lost(&self, call: RequestId) -> bool {
         let bytes = call.to_bytes();
         let life = &bytes[TIME_BYTES..TIME_BYTES + LIFE_BYTES];
-        life != self.life || self.lost.lock().contains(&call)
+        life != self.life || self.lost.lock().known.contains(&call)
     }
 }
 
@@ -84,12 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_keeps_the_latest() {
+    fn a_bound_keeps_those_that_were_lost_last_however_long_they_took() {
         let calls = Calls::new(&Entropy::seeded(1));
-        let first = calls.id(NOW);
+        let [long, first] = [calls.id(NOW), calls.id(NOW)];
         calls.lose(first);
-        let last = (0..limits::LOST_CALLS_REMEMBERED).map(|_| calls.id(NOW));
-        let last = last.inspect(|call| calls.lose(*call)).last().unwrap();
-        assert!(!calls.is_lost(first) && calls.is_lost(last));
+        for _ in 1..limits::LOST_CALLS_REMEMBERED {
+            calls.lose(calls.id(NOW));
+        }
+        calls.lose(long);
+        assert!(!calls.is_lost(first) && calls.is_lost(long));
     }
 }

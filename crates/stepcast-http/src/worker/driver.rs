@@ -248,8 +248,11 @@ impl Driver {
             Event::Answered(id, result) => {
                 let now = self.lease.now();
                 let heard = Heard::read(result, now);
-                self.over(id, heard.what.has_failed());
+                let (has_failed, is_cut) = (heard.what.has_failed(), heard.what.is_lost());
                 let sayings = self.plan.on_answer(id, heard, now);
+                let is_last = sayings.iter().any(Saying::ends);
+                // What a handler has said on its way to the run's last failure stands.
+                self.over(id, has_failed && (is_cut || !is_last));
                 self.say(sayings)
             }
             Event::Brought(step, result) => {
@@ -272,10 +275,10 @@ impl Driver {
     }
 
     /// A call is over.
-    fn over(&mut self, id: CallId, has_failed: bool) {
+    fn over(&mut self, id: CallId, is_lost: bool) {
         let mine = self.requests.extract_if(.., |_, call| *call == id);
         let mine: Vec<_> = mine.map(|(request, _)| request).collect();
-        if has_failed {
+        if is_lost {
             mine.into_iter()
                 .for_each(|request| self.shared.calls.lose(request));
         }

@@ -38,6 +38,11 @@ pub(super) enum What {
 }
 
 impl What {
+    /// Whether nobody has heard of its end.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost(_))
+    }
+
     /// Whether the call has come to nothing.
     pub(super) fn has_failed(&self) -> bool {
         matches!(self, Self::Threw(_) | Self::Lost(_))

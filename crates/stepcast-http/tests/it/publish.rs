@@ -436,6 +436,15 @@ async fn one_line_that_may_not_be_published_refuses_all() {
     }
     let many = "1\n".repeat(limits::LINES + 1);
     assert_eq!(server.post(PATH, &[LINES], many).await.status, 413);
+    let half = "1\n".repeat(limits::LINES / 2 + 1);
+    let path = format!("{PATH}&topic=u");
+    let refused = server.post(&path, &[LINES], half).await;
+    assert_eq!(refused.status, 413, "{}", refused.body);
+    let topics: String = (0..limits::TOPICS_PER_PUBLISH)
+        .map(|n| format!("&topic=t{n}"))
+        .collect();
+    let refused = server.post(&format!("{PATH}{topics}"), &[], "1").await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
     assert_eq!(
         server.visible("c").await.offset.0,
         0,

@@ -109,8 +109,9 @@ export class Stepcast {
     },
 
     /**
-     * Publishes many messages to a topic in one request, in order: all of them, or none when one does not fit. Says where each is. With
-     * `durable` or an `idempotencyKey` they are one commit; the key counts for each of them with its place. At most 10,000 messages and 4 MiB.
+     * Publishes many messages to a topic in one request, in order; none when one does not fit. Says where each is. With `durable` or an
+     * `idempotencyKey` they are one commit, and can be sent again when the answer was lost: the key counts for each of them with its place.
+     * Without, a server that has no room may stop in between, and says so. At most 10,000 messages and 4 MiB.
      *
      * @example
      * ```ts

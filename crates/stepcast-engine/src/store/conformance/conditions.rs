@@ -6,7 +6,8 @@ use stepcast_protocol::Cursor;
 
 use super::{Place, put, samples::*};
 use crate::store::{
-    Batch, CommitError, Expect, Fence, KnownEvent, Phase, Refusal, RunRow, Store, StoreExt, Write,
+    Batch, CommitError, Expect, Fence, KnownEvent, Phase, Refusal, RunRow, Store, StoreExt,
+    UsedKey, Write,
 };
 
 pub(super) async fn a_fence_holds_while_the_run_is_leased(place: Box<dyn Place>) {
@@ -212,6 +213,27 @@ pub(super) async fn a_publish_key_is_free_until_it_is_used(place: Box<dyn Place>
         .await
         .unwrap();
     check(&store, free("c", "k", 299), used("k", cursor(1, 4))).await;
+
+    // All that were used are named at once.
+    let other = Write::PublishKey {
+        channel: channel("c"),
+        key: "l".to_owned(),
+        cursor: cursor(1, 5),
+        until: at(300),
+    };
+    put(&store, vec![write_message("c", 5), other])
+        .await
+        .unwrap();
+    let batch = Batch {
+        expect: ["k", "free", "l"].map(|key| free("c", key, 299)).to_vec(),
+        ..Batch::default()
+    };
+    let keys = [("k", 4), ("l", 5)].map(|(key, offset)| UsedKey {
+        key: key.to_owned(),
+        cursor: cursor(1, offset),
+    });
+    let refused = CommitError::Refused(Refusal::KeysUsed(keys.to_vec()));
+    assert_eq!(store.commit(batch).await.map(drop), Err(refused));
 }
 
 pub(super) async fn check(store: &Arc<dyn Store>, expect: Expect, refusal: Option<Refusal>) {
@@ -226,5 +248,5 @@ pub(super) async fn check(store: &Arc<dyn Store>, expect: Expect, refusal: Optio
 /// The refusal of a key that stands for a message.
 pub(super) fn used(key: &str, cursor: Cursor) -> Option<Refusal> {
     let key = key.to_owned();
-    Some(Refusal::KeyUsed { key, cursor })
+    Some(Refusal::KeysUsed(vec![UsedKey { key, cursor }]))
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use stepcast_protocol::{ChannelName, Cursor, Event, Message, RunId, Timestamp};
 
 use super::tables::Tables;
-use crate::store::{Batch, CommitError, Expect, Fence, KnownEvent, Phase, Refusal, Write};
+use crate::store::{Batch, CommitError, Expect, Fence, KnownEvent, Phase, Refusal, UsedKey, Write};
 
-/// Reads every condition of the batch; the first that does not hold is the answer, and with an event that is known all that are.
+/// Reads every condition of the batch; the first that does not hold is the answer, and with an event that is known, or a key that was used, all that are.
 pub(super) fn check(tables: &Tables, batch: &Batch) -> Result<(), Refusal> {
     if let Some(fence) = batch.fence {
         fence_holds(tables, fence)?;
@@ -20,7 +20,10 @@ pub(super) fn check(tables: &Tables, batch: &Batch) -> Result<(), Refusal> {
         Expect::RunIsOpen(run) => run_is_open(tables, *run),
         Expect::RunIsKept(run) if tables.runs.contains_key(run) => Ok(()),
         Expect::RunIsKept(run) => Err(Refusal::RunUnknown(*run)),
-        Expect::PublishKeyIsFree(channel, key, at) => key_is_free(tables, channel, key, *at),
+        Expect::PublishKeyIsFree(channel, key, at) => match used_key(tables, channel, key, *at) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::KeysUsed(used_keys(tables, batch))),
+        },
         Expect::EpochIs(given) if tables.owner == Some(*given) => Ok(()),
         Expect::EpochIs(given) => Err(Refusal::EpochOver(given.0)),
         Expect::MessageIsKept(channel, cursor) => message_is_kept(tables, channel, *cursor),
@@ -66,23 +69,28 @@ fn run_is_open(tables: &Tables, run: RunId) -> Result<(), Refusal> {
     }
 }
 
-fn key_is_free(
-    tables: &Tables,
-    channel: &ChannelName,
-    key: &str,
-    at: Timestamp,
-) -> Result<(), Refusal> {
+fn used_keys(tables: &Tables, batch: &Batch) -> Vec<UsedKey> {
+    let used = batch.expect.iter().filter_map(|expect| match expect {
+        Expect::PublishKeyIsFree(channel, key, at) => used_key(tables, channel, key, *at),
+        Expect::EventIsNew(..)
+        | Expect::RunIsOpen(_)
+        | Expect::RunIsKept(_)
+        | Expect::EpochIs(_)
+        | Expect::MessageIsKept(..) => None,
+    });
+    used.collect()
+}
+
+fn used_key(tables: &Tables, channel: &ChannelName, key: &str, at: Timestamp) -> Option<UsedKey> {
     let known = tables
         .channels
         .get(channel)
         .and_then(|log| log.keys.get(key));
-    match known {
-        Some((cursor, until)) if *until > at => Err(Refusal::KeyUsed {
-            key: key.to_owned(),
-            cursor: *cursor,
-        }),
-        Some(_) | None => Ok(()),
-    }
+    let (cursor, until) = *known?;
+    (until > at).then(|| UsedKey {
+        key: key.to_owned(),
+        cursor,
+    })
 }
 
 fn message_is_kept(tables: &Tables, channel: &ChannelName, at: Cursor) -> Result<(), Refusal> {

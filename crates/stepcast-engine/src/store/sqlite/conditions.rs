@@ -4,9 +4,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use stepcast_protocol::{ChannelName, Cursor, Epoch, Event, EventId, Offset, RunId, Timestamp};
 
 use super::{channels::Channels, decode::Cell, encode::int};
-use crate::store::{Batch, Expect, Fence, KnownEvent, Phase, Refusal};
+use crate::store::{Batch, Expect, Fence, KnownEvent, Phase, Refusal, UsedKey};
 
-/// Reads every condition of the batch; the first that does not hold is the answer, and with an event that is known all that are.
+/// Reads every condition of the batch; the first that does not hold is the answer, and with an event that is known, or a key that was used, all that are.
 pub(super) fn check(
     conn: &Connection,
     channels: &mut Channels,
@@ -27,7 +27,10 @@ pub(super) fn check(
             Expect::RunIsOpen(run) => run_is_open(conn, *run)?,
             Expect::RunIsKept(run) => run_is_kept(conn, *run)?,
             Expect::PublishKeyIsFree(channel, key, at) => {
-                key_is_free(conn, channels, channel, key, *at)?
+                match used_key(conn, channels, channel, key, *at)? {
+                    None => Ok(()),
+                    Some(_) => Err(Refusal::KeysUsed(used_keys(conn, channels, batch)?)),
+                }
             }
             Expect::EpochIs(given) if *given == epoch => Ok(()),
             Expect::EpochIs(given) => Err(Refusal::EpochOver(given.0)),
@@ -112,15 +115,29 @@ fn run_is_kept(conn: &Connection, run: RunId) -> Held {
     })
 }
 
-fn key_is_free(
+fn used_keys(
+    conn: &Connection,
+    channels: &mut Channels,
+    batch: &Batch,
+) -> rusqlite::Result<Vec<UsedKey>> {
+    let mut used = Vec::new();
+    for expect in &batch.expect {
+        if let Expect::PublishKeyIsFree(channel, key, at) = expect {
+            used.extend(used_key(conn, channels, channel, key, *at)?);
+        }
+    }
+    Ok(used)
+}
+
+fn used_key(
     conn: &Connection,
     channels: &mut Channels,
     channel: &ChannelName,
     key: &str,
     at: Timestamp,
-) -> Held {
+) -> rusqlite::Result<Option<UsedKey>> {
     let Some(number) = channels.known(conn, channel)? else {
-        return Ok(Ok(()));
+        return Ok(None);
     };
     let used = conn
         .prepare_cached(
@@ -130,9 +147,9 @@ fn key_is_free(
             Ok(Cursor::new(Epoch(cell(row, 0)?), Offset(cell(row, 1)?)))
         })
         .optional()?;
-    Ok(used.map_or(Ok(()), |cursor| {
+    Ok(used.map(|cursor| {
         let key = key.to_owned();
-        Err(Refusal::KeyUsed { key, cursor })
+        UsedKey { key, cursor }
     }))
 }
 

@@ -1,7 +1,7 @@
 //! What runs publish from outside, as functions do that are served over HTTP.
 
 use stepcast_engine::{
-    Addressed, Broadcast, Publication,
+    Addressed, Broadcast, EngineError, Publication,
     runs::{BodyFate, Failure, FunctionConfig, Retry, StepAttempt},
     store::{MessageQuery, Store, Verb},
 };
@@ -39,6 +39,17 @@ async fn says_in(
     key: Option<&str>,
     n: u64,
 ) -> Cursor {
+    tries_in(life, run, (step, attempt), key, n).await.unwrap()
+}
+
+/// The same, which may not be taken.
+async fn tries_in(
+    life: &Life,
+    run: RunId,
+    (step, attempt): (&str, u32),
+    key: Option<&str>,
+    n: u64,
+) -> Result<Cursor, EngineError> {
     let publication = Publication {
         channel: channel_name("c"),
         topic: TopicName::parse("t").unwrap(),
@@ -51,8 +62,7 @@ async fn says_in(
         step: StepId::parse(step).unwrap(),
         attempt,
     };
-    let said = life.engine.publish_in_step(publication, &attempt).await;
-    said.unwrap()
+    life.engine.publish_in_step(publication, &attempt).await
 }
 
 /// The messages that stand on the channel.
@@ -190,11 +200,19 @@ async fn what_an_attempt_of_a_step_has_said_stands_and_falls_with_it() {
         first,
         "once"
     );
-    // Of an attempt that is over: nobody's, and it stays.
-    says_in_step(&life, id, 1, None, 5).await;
-    assert_eq!(standing(&life).await, [3, 4, 5]);
+    // An attempt that has failed says no more, whether it waits for the commit or not.
+    for key in [None, Some("5")] {
+        let late = tries_in(&life, id, ("s", 1), key, 5).await;
+        assert!(
+            matches!(late, Err(EngineError::AttemptOver { attempt: 1, .. })),
+            "{late:?}"
+        );
+    }
     run.does("s").await;
-    assert_eq!(standing(&life).await, [3, 4, 5]);
+    assert_eq!(standing(&life).await, [3, 4]);
+    // A step that has ended well may have had something on its way.
+    says_in_step(&life, id, 2, None, 6).await;
+    assert_eq!(standing(&life).await, [3, 4, 6]);
 }
 
 #[tokio::test]
@@ -284,19 +302,18 @@ async fn what_is_said_on_several_topics_stands_and_falls_together() {
             run: Some(id),
             durable: false,
         };
-        let said = match step {
+        match step {
             None => life.engine.broadcast(broadcast).await,
             Some(attempt) => {
                 let step = StepId::parse("s").unwrap();
                 let attempt = StepAttempt { step, attempt };
                 life.engine.broadcast_in_step(broadcast, &attempt).await
             }
-        };
-        said.unwrap()
+        }
     };
-    says(1, None, None).await;
-    let first = says(2, Some(1), Some("k")).await;
-    assert_eq!(says(2, Some(1), Some("k")).await, first, "once");
+    says(1, None, None).await.unwrap();
+    let first = says(2, Some(1), Some("k")).await.unwrap();
+    assert_eq!(says(2, Some(1), Some("k")).await.unwrap(), first, "once");
     assert_eq!(first.len(), 2);
     assert_eq!(standing(&life).await, [1, 1, 2, 2]);
     run.lease().step_failed(
@@ -306,14 +323,17 @@ async fn what_is_said_on_several_topics_stands_and_falls_together() {
     );
     run.update().await;
     assert_eq!(standing(&life).await, [0; 0]);
-    // Of an attempt that is over: the body's without a key, which falls with it, and nobody's with one.
-    says(3, Some(1), Some("j")).await;
-    says(5, Some(1), None).await;
+    // An attempt that has failed says no more; the body does.
+    for key in [Some("j"), None] {
+        assert!(says(3, Some(1), key).await.is_err());
+    }
+    says(3, None, Some("j")).await.unwrap();
+    says(5, None, None).await.unwrap();
     assert_eq!(standing(&life).await, [3, 3, 5, 5]);
     run.lease()
         .failed(failure(BodyFate::Usual), Retry::times(3));
     run.is_over().await;
     // Of no run that is held.
-    says(4, None, None).await;
+    says(4, None, None).await.unwrap();
     assert_eq!(standing(&life).await, [3, 3, 4, 4]);
 }

@@ -125,6 +125,13 @@ pub(super) enum Saying {
     Failed(Failure),
 }
 
+impl Saying {
+    /// Whether the run ends with it.
+    pub(super) fn ends(&self) -> bool {
+        matches!(self, Self::Returned(_) | Self::Failed(_))
+    }
+}
+
 impl Flight {
     /// What becomes of what it has published, when it fails. What another call may have published stands: a message that is lost is worse
     /// than one that is repeated.

@@ -62,6 +62,17 @@ async fn a_call_that_has_failed_speaks_no_more_and_the_next_one_does() {
 }
 
 #[tokio::test]
+async fn what_a_handler_has_said_before_the_last_failure_of_its_run_is_still_taken() {
+    let lab = Lab::start().await;
+    let (call, gate) = under_way(&lab, [Reply::threw(400, true, "no")]).await;
+    gate.add_permits(1);
+    let run = call.ctx("run_id").as_str().unwrap().parse().unwrap();
+    lab.error(run).await;
+    lab.at_rest().await;
+    assert_eq!(say(lab.address, &call).await, 200);
+}
+
+#[tokio::test]
 async fn a_call_of_a_run_that_was_cancelled_speaks_no_more() {
     let lab = Lab::start().await;
     let (call, _gate) = under_way(&lab, [done()]).await;
