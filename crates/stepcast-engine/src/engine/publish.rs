@@ -144,6 +144,7 @@ impl Engine {
     ) -> Result<Vec<Cursor>, EngineError> {
         let mark = self.mark(run, channel, messages.drafts()).await?;
         let name = channel.name();
+        self.0.hub.check_texts(channel, messages.unkeyed()).await?;
         loop {
             let now = self.0.clock.now();
             let batch = Batch {

@@ -1,11 +1,14 @@
 //! How messages get their numbers: believed at once, or with the commit that makes them true.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
 use parking_lot::MutexGuard;
 use stepcast_protocol::{
-    Cursor, ErrorCode, Keep, Kind, Message, Origin, Timestamp, TopicName, limits,
+    Cursor, ErrorCode, Keep, Kind, Message, Origin, RunId, Timestamp, TopicName, limits,
 };
 use tokio::sync::oneshot;
 
@@ -193,6 +196,21 @@ impl Hub {
     /// [`PublishError::Overloaded`].
     pub(crate) fn has_room(&self, channel: &Channel) -> Result<(), PublishError> {
         self.0.has_room(channel)
+    }
+
+    /// Whether messages that are to be committed together are not too much for their texts. Their topics are prepared for it.
+    ///
+    /// # Errors
+    /// [`PublishError::TextTooLong`], and what the store says when it cannot be read.
+    pub(crate) async fn check_texts<'a>(
+        &self,
+        channel: &Arc<Channel>,
+        drafts: impl Iterator<Item = &'a Draft> + Clone,
+    ) -> Result<(), PublishError> {
+        for draft in drafts.clone() {
+            self.prepare(channel, &draft.topic, &draft.keep).await?;
+        }
+        check_texts(&channel.state(), drafts)
     }
 
     /// The same, but waits for room instead of refusing.
@@ -404,20 +422,28 @@ fn number(state: &mut State, draft: Draft, now: Timestamp) -> Arc<Message> {
     })
 }
 
-/// A text is bounded by what its run has said in this life and what was loaded.
-fn check_text(state: &State, draft: &Draft) -> Result<(), PublishError> {
-    let Keep::Text { .. } = draft.keep else {
-        return Ok(());
-    };
-    let fold = state
-        .topics
-        .get(&draft.topic)
-        .and_then(|topic| topic.fold.as_ref());
-    let run = draft.origin.as_ref().map(|origin| origin.run);
-    let bytes = fold.map_or(0, |fold| fold.text_bytes(run)) + draft.payload.len();
-    if bytes > limits::TEXT_BYTES {
-        let topic = draft.topic.clone();
-        return Err(PublishError::TextTooLong { topic, bytes });
+/// A text is bounded by what its run has said in this life and what was loaded, and by what it says now.
+fn check_texts<'a>(
+    state: &State,
+    drafts: impl IntoIterator<Item = &'a Draft>,
+) -> Result<(), PublishError> {
+    let mut said: BTreeMap<(&TopicName, Option<RunId>), usize> = BTreeMap::new();
+    for draft in drafts {
+        let Keep::Text { .. } = draft.keep else {
+            continue;
+        };
+        let run = draft.origin.as_ref().map(|origin| origin.run);
+        let before = || {
+            let topic = state.topics.get(&draft.topic);
+            let fold = topic.and_then(|topic| topic.fold.as_ref());
+            fold.map_or(0, |fold| fold.text_bytes(run))
+        };
+        let bytes = said.entry((&draft.topic, run)).or_insert_with(before);
+        *bytes += draft.payload.len();
+        if *bytes > limits::TEXT_BYTES {
+            let (topic, bytes) = (draft.topic.clone(), *bytes);
+            return Err(PublishError::TextTooLong { topic, bytes });
+        }
     }
     Ok(())
 }
@@ -463,7 +489,7 @@ impl Inner {
         if inner.is_closed.load(Ordering::SeqCst) {
             return Err(CommitError::Closed.into());
         }
-        check_text(&state, &draft)?;
+        check_texts(&state, [&draft])?;
         let message = number(&mut state, draft, now);
         let cursor = message.cursor;
         let seen_before = state.log.visible();

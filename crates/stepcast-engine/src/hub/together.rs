@@ -40,6 +40,12 @@ impl Together {
         self.rest().map(|keyed| &keyed.draft)
     }
 
+    /// Messages without a key. One with a key may stand already.
+    pub(crate) fn unkeyed(&self) -> impl Iterator<Item = &Draft> + Clone {
+        let messages = self.messages.iter().filter(|keyed| keyed.key.is_none());
+        messages.map(|keyed| &keyed.draft)
+    }
+
     /// That the keys of what is to be published are free.
     pub(crate) fn expects(&self, channel: &ChannelName, now: Timestamp) -> Vec<Expect> {
         let keys = self.rest().filter_map(|keyed| keyed.key.clone());

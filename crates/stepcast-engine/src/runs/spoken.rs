@@ -144,6 +144,7 @@ impl Runs {
             let prepared = self.0.hub.prepare(channel, &draft.topic, &draft.keep);
             prepared.await?;
         }
+        self.0.hub.check_texts(channel, messages.unkeyed()).await?;
         loop {
             let fate = match cell.publish_together(self, lease, channel, &messages) {
                 Ok(committed) => committed.await.unwrap_or(Err(CommitError::Closed)),

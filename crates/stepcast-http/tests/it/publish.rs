@@ -451,3 +451,31 @@ async fn one_line_that_may_not_be_published_refuses_all() {
         "nothing was published"
     );
 }
+
+#[tokio::test]
+async fn a_text_is_bounded_however_it_is_published() {
+    let server = TestServer::start().await;
+    let field = "token".to_owned();
+    let spec = ChannelSpec {
+        template: "c".parse().unwrap(),
+        topics: vec![TopicSpec {
+            name: TopicName::parse("t").unwrap(),
+            keep: Keep::Text { field },
+            retention: stepcast_protocol::Retention::default(),
+            schema: None,
+            doc: String::new(),
+        }],
+        rust_type: String::new(),
+        doc: String::new(),
+    };
+    server.engine.catalog().declare(&spec).unwrap();
+    let token = json!({ "token": "x".repeat(400 * 1024) }).to_string();
+    let path = format!("{PATH}&durable=true");
+    let three = format!("{token}\n{token}\n{token}");
+    let refused = server.post(&path, &[LINES], three).await;
+    assert_eq!((refused.status, &*refused.code()), (413, "too_large"));
+    assert_eq!(server.visible("c").await.offset.0, 0);
+    let two = format!("{token}\n{token}");
+    assert_eq!(server.post(&path, &[LINES], two).await.status, 200);
+    assert_eq!(server.post(&path, &[], token).await.status, 413);
+}
