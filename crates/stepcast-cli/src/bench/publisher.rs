@@ -77,8 +77,8 @@ impl Publisher {
     }
 
     /// Waits until so many requests are accepted.
-    pub(super) fn accepted(&mut self, messages: usize) -> Result<(), Failure> {
-        self.connection.accepted(messages)
+    pub(super) fn accepted(&mut self, requests: usize) -> Result<(), Failure> {
+        self.connection.accepted(requests)
     }
 }
 

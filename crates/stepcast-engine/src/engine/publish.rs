@@ -79,10 +79,10 @@ impl Engine {
         self.publish_soon(&channel, draft, run).await
     }
 
-    /// Whether a message may be published on a topic.
+    /// Whether a message fits a topic: its size, that it is JSON, its schema.
     ///
     /// # Errors
-    /// Why not, as [`Self::publish`] would say it.
+    /// Why not, as [`Self::publish`] would say it, which may have other reasons too: too little room, or a text that is too long.
     pub fn check(
         &self,
         channel: &ChannelName,

@@ -1,8 +1,8 @@
 //! The routes. Each handler decodes, calls the engine once and encodes; what it decides is only who may ask and what a request
 //! says.
 //!
-//! [`problem`], [`body`] and [`envelope`] are what they share; [`reader`] is what all ways of reading a channel have in common, [`target`]
-//! and [`text`] what those of publishing have.
+//! [`problem`], [`body`] and [`envelope`] are what they share; [`reader`] is what all ways of reading a channel have in common, [`target`],
+//! [`text`] and [`lines`] what those of publishing have.
 
 mod apps;
 mod body;

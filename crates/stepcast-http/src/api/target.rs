@@ -15,7 +15,7 @@ use super::{
     problem::Problem,
     query::{self, Query},
 };
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, worker::ServedWorker};
 
 /// How long a request waits for room before it is refused: npm `inngest` does not try again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -72,14 +72,13 @@ impl Topics {
             if !topics.contains(&topic) {
                 topics.push(topic);
             }
-        }
-        if topics.len() > limits::TOPICS_PER_PUBLISH {
-            let sentence = format!(
-                "{} topics are named, at most {} are allowed; send several requests",
-                topics.len(),
-                limits::TOPICS_PER_PUBLISH
-            );
-            return Err(Problem::new(ErrorCode::BadRequest, sentence));
+            if topics.len() > limits::TOPICS_PER_PUBLISH {
+                let sentence = format!(
+                    "more than {} topics are named, which is the limit; send several requests",
+                    limits::TOPICS_PER_PUBLISH
+                );
+                return Err(Problem::new(ErrorCode::BadRequest, sentence));
+            }
         }
         if topics.is_empty() {
             topics.push(TopicName::parse("")?);
@@ -148,6 +147,13 @@ impl Topics {
         }
     }
 
+    /// Whether its call goes on. An SDK counts attempts for a call and not for each of its steps: where several have failed, the number of a
+    /// step that goes on may be one that is over.
+    fn is_in_call(&self, gateway: &Gateway) -> bool {
+        let in_call = |(worker, call): (&ServedWorker, RequestId)| worker.is_in_call(call);
+        gateway.worker().zip(self.call).is_some_and(in_call)
+    }
+
     /// Publishes many messages, and says where they are: all of those of the first line, then those of the next. None is published when one
     /// does not fit. They are in one commit where one commit is asked for, by a key or several topics or for durability.
     pub(super) async fn publish_lines(
@@ -214,10 +220,15 @@ impl Topics {
     ) -> Result<Cursor, Problem> {
         self.check_call(gateway)?;
         let engine = gateway.engine();
-        Ok(match &self.step {
-            Some(step) => engine.publish_in_step(publication, step).await?,
-            None => engine.publish(publication).await?,
-        })
+        let Some(step) = &self.step else {
+            return Ok(engine.publish(publication).await?);
+        };
+        match engine.publish_in_step(publication.clone(), step).await {
+            Err(EngineError::AttemptOver { .. }) if self.is_in_call(gateway) => {
+                Ok(engine.publish(publication).await?)
+            }
+            published => Ok(published?),
+        }
     }
 
     async fn publish_all(
@@ -227,10 +238,15 @@ impl Topics {
     ) -> Result<Vec<Cursor>, Problem> {
         self.check_call(gateway)?;
         let engine = gateway.engine();
-        Ok(match &self.step {
-            Some(step) => engine.broadcast_in_step(broadcast, step).await?,
-            None => engine.broadcast(broadcast).await?,
-        })
+        let Some(step) = &self.step else {
+            return Ok(engine.broadcast(broadcast).await?);
+        };
+        match engine.broadcast_in_step(broadcast.clone(), step).await {
+            Err(EngineError::AttemptOver { .. }) if self.is_in_call(gateway) => {
+                Ok(engine.broadcast(broadcast).await?)
+            }
+            published => Ok(published?),
+        }
     }
 
     fn publication(&self, topic: &TopicName, payload: Bytes, key: Option<&str>) -> Publication {

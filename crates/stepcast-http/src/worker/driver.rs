@@ -177,7 +177,7 @@ impl Driver {
 
     fn call(&mut self, calling: &Calling) {
         let now = self.lease.now();
-        let request = self.shared.calls.id(now);
+        let request = self.shared.calls.begin(now);
         self.requests.insert(request, calling.id);
         if let Target::Step(hash) = calling.target {
             self.began(hash, calling.attempt);
@@ -276,12 +276,16 @@ impl Driver {
 
     /// A call is over.
     fn over(&mut self, id: CallId, is_lost: bool) {
-        let mine = self.requests.extract_if(.., |_, call| *call == id);
-        let mine: Vec<_> = mine.map(|(request, _)| request).collect();
-        if is_lost {
-            mine.into_iter()
-                .for_each(|request| self.shared.calls.lose(request));
-        }
+        let calls = &self.shared.calls;
+        self.requests.retain(|request, call| {
+            let is_it = *call == id;
+            match (is_it, is_lost) {
+                (true, true) => calls.lose(*request),
+                (true, false) => calls.end(*request),
+                (false, _) => {}
+            }
+            !is_it
+        });
     }
 
     fn on_update(&mut self, update: Update) -> ControlFlow<()> {

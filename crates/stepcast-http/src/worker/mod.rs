@@ -119,6 +119,11 @@ impl ServedWorker {
         self.shared.calls.is_lost(call)
     }
 
+    /// Whether a call is under way.
+    pub(crate) fn is_in_call(&self, call: RequestId) -> bool {
+        self.shared.calls.is_open(call)
+    }
+
     /// What is remembered of a run's steps, as one JSON object; nothing when the run is not executed here.
     pub(crate) async fn steps(&self, run: RunId) -> Option<Bytes> {
         self.shared.drivers.ask(run, Ask::Steps).await

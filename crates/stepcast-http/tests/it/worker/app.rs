@@ -305,10 +305,15 @@ pub(super) async fn checkpoint(server: SocketAddr, call: &Call, ops: &Value) -> 
 
 /// What the middleware of the npm package posts when a function publishes in a call.
 pub(super) async fn say(server: SocketAddr, call: &Call) -> u16 {
+    say_as(server, call, "").await
+}
+
+/// The same, with more that is said of it.
+pub(super) async fn say_as(server: SocketAddr, call: &Call, more: &str) -> u16 {
     let [run, request] =
         ["run_id", "request_id"].map(|key| call.ctx(key).as_str().unwrap_or_default().to_owned());
     let url = format!(
-        "http://{server}/v1/realtime/publish?v=1&channel=c&topic=t&run_id={run}&request_id={request}"
+        "http://{server}/v1/realtime/publish?v=1&channel=c&topic=t&run_id={run}&request_id={request}{more}"
     );
     post_to(&url, &[], b"1").await.unwrap().status
 }

@@ -1,12 +1,12 @@
 //! Apps that go on with calls that have come to nothing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::{
-    app::{Call, Reply, checkpoint, complete, say},
+    app::{Call, Reply, checkpoint, complete, failed, say, say_as},
     lab::Lab,
 };
 use crate::clients::within;
@@ -59,6 +59,29 @@ async fn a_call_that_has_failed_speaks_no_more_and_the_next_one_does() {
     assert_eq!(say(lab.address, &second).await, 200);
     gate.add_permits(1);
     assert_eq!(lab.output(run).await, json!("ok"));
+}
+
+#[tokio::test]
+async fn an_attempt_that_has_failed_says_no_more_but_a_call_that_goes_on_does() {
+    let lab = Lab::start().await;
+    let gate = Arc::new(Semaphore::new(0));
+    lab.app.function([
+        Reply::ops(&[failed("StepError", "s", "boom")]),
+        done().after(&gate),
+    ]);
+    lab.go().await;
+    let first = lab.app.calls(1).await.remove(0);
+    lab.at_rest().await;
+    lab.clock.advance(Duration::from_secs(60));
+    let second = lab.app.calls(2).await.remove(1);
+    let attempt = "&step_id=s&attempt=1";
+    assert_eq!(say_as(lab.address, &first, attempt).await, 409);
+    assert_eq!(say_as(lab.address, &second, attempt).await, 200);
+    assert_eq!(
+        say_as(lab.address, &second, "&step_id=s&attempt=2").await,
+        200
+    );
+    gate.add_permits(1);
 }
 
 #[tokio::test]
